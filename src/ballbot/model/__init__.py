@@ -1,0 +1,1 @@
+"""The robot's parameters and the MuJoCo model made from them."""

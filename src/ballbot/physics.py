@@ -1,0 +1,106 @@
+"""Two ways to step N robots: one MjData (a single robot), or a `mujoco.batch.Batch`.
+
+Both show the same live arrays and give the same numbers, bit by bit.
+"""
+
+import copy
+from typing import Protocol
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+from ballbot.kinematics import Layout
+from ballbot.model.parameters import WheelModel
+
+Array = np.ndarray
+
+
+class Physics(Protocol):
+    """N simulations with live state arrays."""
+
+    models: list[mujoco.MjModel]
+    qpos: Array
+    qvel: Array
+    ctrl: Array
+
+    def step(self, nstep: int) -> None:
+        """Advance every simulation by `nstep` physics steps; controls are held."""
+        ...
+
+    def clear(self, index: int) -> None:
+        """Put one simulation into the model's initial state."""
+        ...
+
+    def models_changed(self) -> None:
+        """Take note of edits to `models`."""
+        ...
+
+
+class SinglePhysics:
+    """One robot on one MjData, as every MuJoCo tool expects it."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.models = [model]
+        self.data = mujoco.MjData(model)
+        self.qpos = self.data.qpos[None]
+        self.qvel = self.data.qvel[None]
+        self.ctrl = self.data.ctrl[None]
+
+    def step(self, nstep: int) -> None:
+        """Advance by `nstep` physics steps."""
+        mujoco.mj_step(self.models[0], self.data, nstep)
+
+    def clear(self, index: int) -> None:
+        """Put the robot into the model's initial state."""
+        mujoco.mj_resetData(self.models[0], self.data)
+
+    def models_changed(self) -> None:
+        """Nothing to do: the model is used as it is."""
+
+
+class BatchPhysics:
+    """N robots on a batch; each has its own model, since height fields cannot be expanded."""
+
+    def __init__(self, model: mujoco.MjModel, num: int, num_threads: int = 0) -> None:
+        self.models = [copy.copy(model) for _ in range(num)]
+        self.batch = Batch(model, num, num_threads)
+        self.batch.set_models(self.models)
+        self.batch.reset()
+        self.qpos = self.batch.bind("qpos")
+        self.qvel = self.batch.bind("qvel")
+        self.ctrl = self.batch.bind("ctrl")
+
+    def step(self, nstep: int) -> None:
+        """Advance by `nstep` physics steps; a simulation that fails becomes NaN."""
+        try:
+            self.batch.step(nstep=nstep)
+        except SimulationError as error:
+            self.qpos[error.ids] = np.nan
+
+    def clear(self, index: int) -> None:
+        """Put one simulation into the model's initial state."""
+        self.batch.reset([index], stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+
+    def models_changed(self) -> None:
+        """Hand the edited models to the batch."""
+        self.batch.set_models(self.models)
+
+
+def layout_of(model: mujoco.MjModel) -> Layout:
+    """Return where the robot's joints are in qpos and qvel."""
+    base, ball = model.joint("base"), model.joint("ball")
+    motors = [model.joint(f"motor_{k}").dofadr[0] for k in range(3)]
+    return Layout(int(base.qposadr[0]), int(base.dofadr[0]), int(ball.qposadr[0]), np.array(motors))
+
+
+def wheel_hinges(model: mujoco.MjModel, wheel_model: WheelModel) -> tuple[Array, Array]:
+    """Return the qpos addresses of the motor hinges, and of all hinges to set back to zero.
+
+    Only sphere wheels are set back; explicit rollers look different at every angle.
+    """
+    motors = np.array([model.joint(f"motor_{k}").qposadr[0] for k in range(3)])
+    if wheel_model != "sphere":
+        return motors, np.array([], dtype=np.int64)
+    rollers = np.array([model.joint(f"roller_{k}").qposadr[0] for k in range(3)])
+    return motors, np.sort(np.concatenate([motors, rollers]))
