@@ -1,0 +1,5 @@
+"""`python -m plumbrl`."""
+
+from plumbrl.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Translate a trainer's names into snapshots, and nothing else."""

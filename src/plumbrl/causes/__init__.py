@@ -1,0 +1,73 @@
+"""The catalogue of causes: what each is, how it shows, and what to do about it.
+
+One YAML file per component; findings take their words from here, so that a remedy is written once.
+"""
+
+from functools import cache
+from importlib import resources
+from typing import cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from plumbrl.errors import unknown
+from plumbrl.findings import Component, Evidence, Finding, Severity
+
+
+class Cause(BaseModel):
+    """An entry of the catalogue; its id is ``component.name``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    id: str
+    severity: Severity
+    what: str
+    """What is wrong, in a sentence."""
+    shows: str
+    """How it shows in a run."""
+    remedy: str
+    reference: str = ""
+
+    @property
+    def component(self) -> Component:
+        """The component at fault."""
+        return cast(Component, self.id.partition(".")[0])
+
+
+@cache
+def catalogue() -> dict[str, Cause]:
+    """Return every cause by id."""
+    entries: dict[str, Cause] = {}
+    for file in sorted(resources.files("plumbrl.causes").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".yaml"):
+            component = file.name.removesuffix(".yaml")
+            for name, entry in yaml.safe_load(file.read_text()).items():
+                entries[f"{component}.{name}"] = Cause(id=f"{component}.{name}", **entry)
+    return entries
+
+
+def finding(
+    cause_id: str, *, step: int, evidence: tuple[Evidence, ...], confidence: float = 1.0
+) -> Finding:
+    """Return the finding that names a cause.
+
+    Args:
+        cause_id: An id of the catalogue.
+        step: Timestep at which it was first seen.
+        evidence: What was measured.
+        confidence: Probability that the cause is right.
+    """
+    if cause_id not in catalogue():
+        raise unknown("cause", cause_id, catalogue())
+    cause = catalogue()[cause_id]
+    return Finding(
+        cause=cause.id,
+        component=cause.component,
+        severity=cause.severity,
+        confidence=confidence,
+        step=step,
+        evidence=evidence,
+        summary=cause.what,
+        remedy=cause.remedy,
+        reference=cause.reference,
+    )

@@ -1,0 +1,54 @@
+"""The command `plumbrl`: one file per command, loaded only when it is called."""
+
+import sys
+from importlib import import_module
+
+from plumbrl.errors import UserError, nearest
+
+COMMANDS = {
+    "train": "train a policy under watch, evaluate it, and judge the run",
+}
+EXIT_CODES = (
+    "exit codes: 0 fine, 1 the run failed, 2 bad usage or config, 3 a check failed, 130 interrupted"
+)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    args = sys.argv[1:] if args is None else args
+    if not args or args[0] in ("-h", "--help"):
+        print(_help())
+        sys.exit(0 if args else 2)
+    name, *rest = args
+    if name not in COMMANDS:
+        print(f"plumbrl: unknown command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(_run(name, rest))
+
+
+def ballbot_train() -> None:
+    """`ballbot-train --config FILE`: the same as `plumbrl train FILE`."""
+    args = sys.argv[1:]
+    if args[:1] == ["--config"]:
+        args = args[1:]
+    sys.exit(_run("train", args))
+
+
+def _run(name: str, args: list[str]) -> int:
+    try:
+        return import_module(f"plumbrl.cli.{name}").run(args)
+    except UserError as error:
+        print(f"plumbrl {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:10s} {what}" for name, what in COMMANDS.items())
+    return (
+        "usage: plumbrl COMMAND ...\n\n"
+        "Finds out whether a reinforcement-learning run is broken, where, and what to do.\n\n"
+        f"{commands}\n\n{EXIT_CODES}\n'plumbrl COMMAND --help' says more."
+    )

@@ -1,0 +1,103 @@
+"""The vocabulary that every room shares: evidence, findings, checks, reports."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+CheckVerdict = Literal["passed", "failed", "skipped", "inconclusive"]
+RunVerdict = Literal[
+    "BROKEN",
+    "UNHEALTHY",
+    "NOT_LEARNING",
+    "NOT_CONVERGED",
+    "OVERFITTING",
+    "NOT_EXPLORING",
+    "HEALTHY",
+    "INCONCLUSIVE",
+]
+Severity = Literal["error", "warning", "info"]
+Component = Literal[
+    "environment",
+    "reward",
+    "data",
+    "policy",
+    "value",
+    "optimiser",
+    "network",
+    "configuration",
+    "evaluation",
+    "task",
+]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A measured number and what it was compared with.
+
+    Attributes:
+        name: What was measured.
+        value: The number.
+        expected: What a healthy run shows, in words.
+        unit: Unit of `value`; empty for a pure number.
+        where: Where it was read.
+    """
+
+    name: str
+    value: float
+    expected: str
+    unit: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a failed check says: the cause, how sure we are, on what grounds, and what to do."""
+
+    cause: str
+    component: Component
+    severity: Severity
+    confidence: float
+    """Probability that the cause is right, in [0, 1]; 1 for an identity that does not hold."""
+    step: int
+    """Timestep at which it was first seen."""
+    evidence: tuple[Evidence, ...]
+    summary: str
+    """What it usually means, in a sentence."""
+    remedy: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that was looked at; those that stayed silent are listed too."""
+
+    name: str
+    verdict: CheckVerdict
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What every command that judges returns and prints."""
+
+    subject: str
+    verdict: RunVerdict
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+    schema: int = field(default=1, kw_only=True)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the report as JSON."""
+        return json.dumps(asdict(self), indent=indent)
+
+    @property
+    def exit_code(self) -> int:
+        """3 when a check failed, else 0."""
+        return 3 if any(c.verdict == "failed" for c in self.checks) else 0
+
+
+def most_severe(findings: Iterable[Finding]) -> Finding | None:
+    """Return the finding to read first: errors before warnings, then the most certain."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    return min(findings, key=lambda f: (order[f.severity], -f.confidence), default=None)

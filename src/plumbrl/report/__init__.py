@@ -1,0 +1,1 @@
+"""Findings for people: on the console."""

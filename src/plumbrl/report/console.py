@@ -1,0 +1,78 @@
+"""Reports and evaluations on the console."""
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from plumbrl.findings import Report
+from plumbrl.training.evaluate import Evaluation
+
+GOOD, BAD, UNSURE = "green", "red", "yellow"
+MARKS = {
+    "passed": (GOOD, "✓"),
+    "failed": (BAD, "✗"),
+    "skipped": ("dim", "–"),
+    "inconclusive": (UNSURE, "?"),
+}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the verdict with its findings and everything that was checked."""
+    color = {"HEALTHY": GOOD, "INCONCLUSIVE": UNSURE, "NOT_CONVERGED": UNSURE}.get(
+        report.verdict, BAD
+    )
+    lines: list[RenderableType] = []
+    for found in report.findings:
+        lines.append(Text(f"{found.cause}  (confidence {found.confidence:.0%})", style="bold"))
+        lines.append(Text(found.summary))
+        lines += [
+            Text(f"  measured {e.name}: {e.value:.4g}{' ' + e.unit if e.unit else ''}"
+                 f" (expected {e.expected}; {e.where})")
+            for e in found.evidence
+        ]
+        lines.append(Text(f"  try: {found.remedy}"))
+        if found.reference:
+            lines.append(Text(f"  read: {found.reference}", style="dim"))
+        lines.append(Text(""))
+    for check in report.checks:
+        style, mark = MARKS[check.verdict]
+        line = Text(f"{mark} ", style=style)
+        line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
+        lines.append(line)
+    title = Text(f" {report.verdict} ", style=f"bold {color}")
+    console.print(Panel(Group(*lines), title=title, title_align="left", border_style=color))
+
+
+def evaluation_table(evaluations: list[Evaluation]) -> Table:
+    """Return a table of policies evaluated on the same seeds."""
+    shown = [m for m in ("seconds", "speed_along_target", "velocity_error", "tilt")
+             if all(m in e.metrics for e in evaluations)]
+    table = Table(title=f"{len(evaluations[0].seeds)} held-out episodes each", title_justify="left")
+    table.add_column("policy")
+    table.add_column("return [95 % interval]", justify="right")
+    table.add_column("steps", justify="right")
+    table.add_column("no fall", justify="right")
+    for name in shown[1:]:
+        table.add_column(_HEADERS[name], justify="right")
+    table.add_column("ends")
+    for e in evaluations:
+        ends = ", ".join(f"{cause} {count}" for cause, count in sorted(e.causes.items()))
+        table.add_row(
+            e.policy,
+            str(e.return_interval()),
+            f"{e.lengths.mean():.0f}",
+            f"{1 - e.terminated.mean():.0%}",
+            *(f"{_SCALES.get(name, 1) * np.mean(e.metrics[name]):.3g}" for name in shown[1:]),
+            ends,
+        )
+    return table
+
+
+_HEADERS = {
+    "speed_along_target": "speed (m/s)",
+    "velocity_error": "velocity error (m/s)",
+    "tilt": "tilt (deg)",
+}
+_SCALES = {"tilt": 180 / np.pi}

@@ -1,0 +1,44 @@
+"""What a training logs beyond SB3's own keys."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+
+class EpisodeLog(BaseCallback):
+    """Logs reward terms, end causes and episode lengths in seconds of the episodes of a rollout.
+
+    Reads what environments put into ``info`` at the end of an episode: ``episode_terms`` (sums by
+    name), ``termination`` (a cause) and ``seconds``. Keys: ``reward/<term>`` (mean per episode),
+    ``term/<cause>`` (share of episodes), ``rollout/ep_seconds_mean``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._terms: dict[str, list[float]] = defaultdict(list)
+        self._causes: Counter[str] = Counter()
+        self._seconds: list[float] = []
+
+    def _on_step(self) -> bool:
+        for i in np.flatnonzero(self.locals["dones"]):
+            info = self.locals["infos"][i]
+            for name, value in info.get("episode_terms", {}).items():
+                self._terms[name].append(value)
+            if "termination" in info:
+                self._causes[info["termination"]] += 1
+            if "seconds" in info:
+                self._seconds.append(info["seconds"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        for name, values in self._terms.items():
+            self.logger.record(f"reward/{name}", float(np.mean(values)))
+        total = sum(self._causes.values())
+        for name, count in self._causes.items():
+            self.logger.record(f"term/{name}", count / total)
+        if self._seconds:
+            self.logger.record("rollout/ep_seconds_mean", float(np.mean(self._seconds)))
+        self._terms.clear()
+        self._causes.clear()
+        self._seconds.clear()

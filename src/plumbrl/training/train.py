@@ -1,0 +1,181 @@
+"""The thin thread: build, train under watch, evaluate, judge, and leave a run folder."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from plumbrl.adapters.sb3 import OnPolicyWatch
+from plumbrl.findings import Check, Finding, Report
+from plumbrl.oracles import check_log_probs
+from plumbrl.runs import RunFolder
+from plumbrl.snapshots import OnPolicyUpdate
+from plumbrl.training.callbacks import EpisodeLog
+from plumbrl.training.config import AlgoSection, TrainConfig, algorithm_class
+from plumbrl.training.envs import make_sb3, make_vector
+from plumbrl.training.evaluate import Evaluation, compare
+from plumbrl.training.judge import judge
+
+Array = np.ndarray
+CHECKPOINTS = 5
+"""Checkpoints per run."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives back."""
+
+    folder: Path
+    report: Report
+    evaluations: list[Evaluation]
+    seconds: float
+    """Wall time of learning."""
+
+
+class Verifier:
+    """Receives snapshots, applies the oracles, keeps what they say."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.checks: list[Check] = []
+        self.findings: list[Finding] = []
+
+    def receive(self, update: OnPolicyUpdate) -> None:
+        """Check one rollout."""
+        check, finding = check_log_probs(update)
+        self.checks.append(check)
+        if finding:
+            self.findings.append(finding)
+            self._folder.add_finding(finding)
+
+
+def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Trained:
+    """Train as configured.
+
+    Args:
+        config: The training.
+        progress: A callback that shows progress, if wanted.
+
+    Returns:
+        The run folder, the report, and the evaluations it rests on.
+    """
+    torch.set_num_threads(config.torch_threads)
+    venv = make_sb3(config.env, config.num_envs, config.seed)
+    folder = _start_folder(config)
+    venv = _normalized(venv, config)
+    model = build_model(config, venv)
+    model.set_logger(configure(str(folder.path), ["csv", "tensorboard"]))
+    verifier = Verifier(folder)
+    callbacks: list[BaseCallback] = [OnPolicyWatch(verifier.receive, updates=1), EpisodeLog()]
+    callbacks.append(_checkpoints(config, folder))
+    if progress:
+        callbacks.append(progress)
+    begin = time.perf_counter()
+    model.learn(config.total_timesteps, CallbackList(callbacks))
+    seconds = time.perf_counter() - begin
+    model.logger.dump(model.num_timesteps)  # SB3 never writes the metrics of the last update
+    model.logger.close()
+    _save(model, folder)
+    evaluations = _evaluate(config, model)
+    venv.close()
+    report = judge(config, folder.path, verifier.checks, verifier.findings, evaluations)
+    _write_results(folder, report, evaluations)
+    return Trained(folder.path, report, evaluations, seconds)
+
+
+def build_model(config: TrainConfig, venv: VecEnv) -> OnPolicyAlgorithm:
+    """Return the SB3 model of a training."""
+    algo = config.algo
+    return algorithm_class(algo.name)(
+        algo.policy,
+        venv,
+        seed=config.seed,
+        policy_kwargs=_policy_arguments(algo),
+        **({"device": "cpu"} | algo.kwargs),
+    )
+
+
+def _policy_arguments(algo: AlgoSection) -> dict[str, Any]:
+    layers = list(algo.net_arch)
+    return {
+        "net_arch": {"pi": layers, "vf": layers},
+        "activation_fn": getattr(torch.nn, algo.activation),
+        "log_std_init": algo.log_std_init,
+    }
+
+
+def _start_folder(config: TrainConfig) -> RunFolder:
+    env = config.env.id.rpartition(":")[2]
+    folder = RunFolder.create(Path(config.out), env, config.algo.name, config.name, config.seed)
+    folder.write_config(config.model_dump(mode="json"))
+    seeds = {"master": config.seed, "evaluation": config.eval.seed}
+    folder.write_manifest(env=config.env.id, algo=config.algo.name, seeds=seeds)
+    return folder
+
+
+def _normalized(venv: VecEnv, config: TrainConfig) -> VecEnv:
+    if not (config.normalize_observation or config.normalize_reward):
+        return venv
+    gamma = config.algo.kwargs.get("gamma", 0.99)
+    spaces = getattr(venv.observation_space, "spaces", None)
+    keys = [k for k, s in spaces.items() if s.dtype == np.float32] if spaces else None
+    return VecNormalize(
+        venv,
+        norm_obs=config.normalize_observation,
+        norm_reward=config.normalize_reward,
+        gamma=gamma,
+        norm_obs_keys=keys if config.normalize_observation else None,
+    )
+
+
+def _checkpoints(config: TrainConfig, folder: RunFolder) -> CheckpointCallback:
+    every = max(1, config.total_timesteps // config.num_envs // CHECKPOINTS)
+    return CheckpointCallback(
+        every, str(folder.path / "checkpoints"), name_prefix="model", save_vecnormalize=True
+    )
+
+
+def _save(model: OnPolicyAlgorithm, folder: RunFolder) -> None:
+    model.save(folder.path / "model.zip")
+    normalizer = model.get_vec_normalize_env()
+    if normalizer is not None:
+        normalizer.save(str(folder.path / "vecnormalize.pkl"))
+
+
+def _evaluate(config: TrainConfig, model: OnPolicyAlgorithm) -> list[Evaluation]:
+    normalizer = model.get_vec_normalize_env()
+
+    def act(obs: Any) -> Array:
+        if normalizer is not None:
+            obs = normalizer.normalize_obs(obs)
+        return model.predict(obs, deterministic=True)[0]
+
+    seeds = config.eval.seed + np.arange(config.eval.episodes)
+    env = make_vector(config.env, config.eval.episodes)
+    try:
+        return compare(env, {"trained": act}, seeds)
+    finally:
+        env.close()
+
+
+def _write_results(folder: RunFolder, report: Report, evaluations: list[Evaluation]) -> None:
+    trained = evaluations[0]
+    np.savez(
+        folder.path / "evaluations.npz",
+        timesteps=np.array([0]),
+        results=trained.returns[None],
+        ep_lengths=trained.lengths[None],
+    )
+    for evaluation in evaluations:
+        folder.append_line("evaluations.jsonl", evaluation.to_dict())
+    for finding in report.findings:
+        if finding.component == "task":
+            folder.add_finding(finding)
+    folder.write_report(report)
