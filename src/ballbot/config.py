@@ -152,6 +152,9 @@ class EnvConfig(Frozen):
         return round(self.episode_seconds / self.control_dt)
 
 
+DEFAULT_TYPES = {"terrain": {"type": "flat"}, "reward": {"type": "directional"}}
+
+
 def make_config(
     config: "EnvConfig | Mapping[str, Any] | str | Path | None" = None, **overrides: Any
 ) -> EnvConfig:
@@ -165,8 +168,7 @@ def make_config(
     Raises:
         UserError: Something in it is wrong; the message says what, and the nearest valid name.
     """
-    base = _as_mapping(config)
-    merged = merge(base, overrides)
+    merged = merge(merge(DEFAULT_TYPES, _as_mapping(config)), overrides)
     try:
         result = EnvConfig.model_validate(merged)
     except ValidationError as error:

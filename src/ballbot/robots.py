@@ -80,6 +80,8 @@ class Robots:
         self._noise_scale = config.randomization.sensor_noise * observations.noise_scale(
             config.observation
         )
+        noisy = config.randomization.sensor_noise > 0
+        self._noise = np.zeros((num, len(self._noise_scale))) if noisy else None
         self.rngs = [np.random.default_rng() for _ in range(num)]
         self.time = np.zeros(num)
         self._steps = np.zeros(num, dtype=np.int64)
@@ -114,6 +116,7 @@ class Robots:
         for i in which:
             self._new_start(i)
         self._read_state()
+        self._draw_noise(which)
         if self.config.shaping:
             self._potential[which] = self._phi()[which]
         if self.cameras:
@@ -137,6 +140,7 @@ class Robots:
         causes = self._causes(diverged)
         outcome = self._judge(causes)
         self._resample_commands()
+        self._draw_noise(list(range(self.num)))
         if self.cameras:
             self.cameras.update(np.arange(self.num), self.time, self.state, self.ground)
         return outcome
@@ -298,11 +302,15 @@ class Robots:
         sensed = observations.Sensed(
             self.state, self.action, self._target(), self.command_heading, self.robot.no_load_speed
         )
-        noise = None
-        if self.config.randomization.sensor_noise:
-            size = len(self._noise_scale)
-            noise = np.stack([rng.normal(size=size) for rng in self.rngs]) * self._noise_scale
-        return observations.proprioception(self.config.observation, sensed, noise)
+        return observations.proprioception(self.config.observation, sensed, self._noise)
+
+    def _draw_noise(self, which: list[int]) -> None:
+        """Draw sensor noise for the present state: looking twice shows the same."""
+        if self._noise is not None:
+            for i in which:
+                self._noise[i] = self._noise_scale * self.rngs[i].normal(
+                    size=len(self._noise_scale)
+                )
 
 
 def _model(config: EnvConfig) -> mujoco.MjModel:

@@ -26,8 +26,8 @@ class BallbotVecEnv(VecEnv):
     """
 
     def __init__(self, env: "BallbotVectorEnv") -> None:
+        self.env = env  # SB3's constructor already asks for attributes
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
-        self.env = env
         self._actions = np.zeros((env.num_envs, 3))
         self._return = np.zeros(env.num_envs)
         self._length = np.zeros(env.num_envs, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Bad input, said in one sentence; the package `ballbot` has its own, since neither needs the other."""
+"""Bad input, said in one sentence. `ballbot` has its own: neither package needs the other."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -28,8 +28,10 @@ def print_report(report: Report, console: Console) -> None:
         lines.append(Text(f"{found.cause}  (confidence {found.confidence:.0%})", style="bold"))
         lines.append(Text(found.summary))
         lines += [
-            Text(f"  measured {e.name}: {e.value:.4g}{' ' + e.unit if e.unit else ''}"
-                 f" (expected {e.expected}; {e.where})")
+            Text(
+                f"  measured {e.name}: {e.value:.4g}{' ' + e.unit if e.unit else ''}"
+                f" (expected {e.expected}; {e.where})"
+            )
             for e in found.evidence
         ]
         lines.append(Text(f"  try: {found.remedy}"))
@@ -47,8 +49,11 @@ def print_report(report: Report, console: Console) -> None:
 
 def evaluation_table(evaluations: list[Evaluation]) -> Table:
     """Return a table of policies evaluated on the same seeds."""
-    shown = [m for m in ("seconds", "speed_along_target", "velocity_error", "tilt")
-             if all(m in e.metrics for e in evaluations)]
+    shown = [
+        m
+        for m in ("seconds", "speed_along_target", "velocity_error", "tilt")
+        if all(m in e.metrics for e in evaluations)
+    ]
     table = Table(title=f"{len(evaluations[0].seeds)} held-out episodes each", title_justify="left")
     table.add_column("policy")
     table.add_column("return [95 % interval]", justify="right")

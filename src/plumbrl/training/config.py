@@ -140,7 +140,15 @@ def check_algorithm(algo: AlgoSection) -> None:
     Raises:
         UserError: With the nearest argument that it has.
     """
-    ours = {"self", "policy", "env", "seed", "policy_kwargs", "tensorboard_log", "_init_setup_model"}
+    ours = {
+        "self",
+        "policy",
+        "env",
+        "seed",
+        "policy_kwargs",
+        "tensorboard_log",
+        "_init_setup_model",
+    }
     valid = set(inspect.signature(algorithm_class(algo.name)).parameters) - ours
     for key in algo.kwargs:
         if key not in valid:

@@ -68,7 +68,7 @@ def evaluate(name: str, env: VectorEnv, act: Act, seeds: Array) -> Evaluation:
     n = env.num_envs
     if len(seeds) != n:
         raise ValueError(f"{len(seeds)} seeds for {n} environments")
-    obs, info = env.reset(seed=[int(s) for s in seeds])
+    obs, info = env.reset(seed=[int(s) for s in seeds])  # pyright: ignore[reportArgumentType]
     running = np.ones(n, dtype=bool)
     returns, lengths, terminal = np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
     causes: Counter[str] = Counter()
