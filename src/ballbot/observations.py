@@ -45,9 +45,10 @@ class Term:
 def in_heading_frame(vector: Array, heading: Array) -> Array:
     """Turn world vectors (N, 2) into the frames that look along `heading` (N,)."""
     c, s = np.cos(heading), np.sin(heading)
-    return np.stack(
-        [c * vector[:, 0] + s * vector[:, 1], c * vector[:, 1] - s * vector[:, 0]], axis=1
-    )
+    turned = np.empty_like(vector)
+    turned[:, 0] = c * vector[:, 0] + s * vector[:, 1]
+    turned[:, 1] = c * vector[:, 1] - s * vector[:, 0]
+    return turned
 
 
 def _unit(angle: Array) -> Array:
@@ -109,16 +110,20 @@ def noise_scale(terms: tuple[str, ...]) -> Array:
     return np.array([TERMS[t].limit * TERMS[t].noisy for t in terms for _ in TERMS[t].names])
 
 
-def proprioception(terms: tuple[str, ...], sensed: Sensed, noise: Array | None = None) -> Array:
+def proprioception(
+    terms: tuple[str, ...], sensed: Sensed, bound: Array, noise: Array | None = None
+) -> Array:
     """Return the observation vector, clipped to its bounds, float32 (N, D).
 
     Args:
         terms: Which terms, in which order.
         sensed: What they are computed from.
+        bound: `limits` of the terms, (D,).
         noise: Added before clipping, (N, D).
     """
     values = np.concatenate([TERMS[t].compute(sensed) for t in terms], axis=1)
     if noise is not None:
         values = values + noise
-    bound = limits(terms)
-    return np.clip(values.astype(np.float32), -bound, bound)
+    clipped = values.astype(np.float32)
+    np.minimum(clipped, bound, out=clipped)
+    return np.maximum(clipped, -bound, out=clipped)

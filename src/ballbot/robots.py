@@ -1,18 +1,21 @@
 """N robots, each with its own random stream, ground and episode: what both environments share."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
 from ballbot import observations, randomization, rewards, spawn
+from ballbot.actuation import Actuation
 from ballbot.cameras import DepthCameras
 from ballbot.config import EnvConfig
 from ballbot.errors import UserError
 from ballbot.kinematics import State, read_state
+from ballbot.metrics import task_metrics
 from ballbot.model.mjcf import Ground, build_model, set_terrain
 from ballbot.model.parameters import load_robot
-from ballbot.physics import BatchPhysics, Physics, SinglePhysics, layout_of, wheel_hinges
+from ballbot.physics import BatchPhysics, Physics, SinglePhysics, layout_of
 from ballbot.terminations import Cause, end_causes, split
 from ballbot.terrain import Flat, generate
 from ballbot.terrain.generate import max_height
@@ -50,7 +53,7 @@ class Robots:
         physics: The simulations; `physics.models[i]` is robot i's own model.
         state: State after the last step or reset.
         time: Episode time (s), (N,).
-        wheel_angle: Angle turned by each motor since the start of the episode (rad), (N, 3).
+        actuation: The motors: action in force, angles turned.
         command: Commanded velocity in the world (m/s), (N, 2).
         command_heading: Commanded heading (rad), (N,).
     """
@@ -66,9 +69,7 @@ class Robots:
             else SinglePhysics(_model(config))
         )
         self._layout = layout_of(self._model)
-        self._motors, self._hinges = (
-            _as_slice(a) for a in wheel_hinges(self._model, config.wheel_model)
-        )
+        self.actuation = Actuation(config, self._model, num)
         self.state, self._previous = State.empty(num), State.empty(num)
         self.ground = np.zeros((num, *(2 * (self._resolution,))), dtype=np.float32)
         self._scale = 1.0 if isinstance(config.terrain, Flat) else max_height(config.terrain)
@@ -80,14 +81,13 @@ class Robots:
         self._noise_scale = config.randomization.sensor_noise * observations.noise_scale(
             config.observation
         )
+        self._bounds = observations.limits(config.observation)
+        self._max_steps = config.max_steps
         noisy = config.randomization.sensor_noise > 0
         self._noise = np.zeros((num, len(self._noise_scale))) if noisy else None
         self.rngs = [np.random.default_rng() for _ in range(num)]
         self.time = np.zeros(num)
         self._steps = np.zeros(num, dtype=np.int64)
-        self.action = np.zeros((num, 3))
-        self._history = np.zeros((self._history_length, num, 3))
-        self.wheel_angle = np.zeros((num, 3))
         self.origin = np.zeros((num, 2))
         self.command = np.zeros((num, 2))
         self.command_heading = np.zeros(num)
@@ -99,11 +99,6 @@ class Robots:
     def _resolution(self) -> int:
         terrain = self.config.terrain
         return 0 if isinstance(terrain, Flat) else terrain.resolution
-
-    @property
-    def _history_length(self) -> int:
-        steps = self.config.randomization.latency_ms[1] / (1000 * self.config.timestep)
-        return 1 + int(np.ceil(np.ceil(steps) / self.config.steps_per_action))
 
     def reset(self, which: Array) -> None:
         """Start new episodes of the robots `which`, drawn from their own random streams."""
@@ -133,14 +128,14 @@ class Robots:
         """
         self._take(actions)
         self._push()
-        self._advance()
+        self.actuation.advance(self.physics, self._variation)
         self._steps += 1
         self.time[:] = self._steps * self.config.control_dt
         diverged = self._read_state()
         causes = self._causes(diverged)
         outcome = self._judge(causes)
         self._resample_commands()
-        self._draw_noise(list(range(self.num)))
+        self._draw_noise(range(self.num))
         if self.cameras:
             self.cameras.update(np.arange(self.num), self.time, self.state, self.ground)
         return outcome
@@ -156,20 +151,8 @@ class Robots:
 
     def metrics(self) -> dict[str, Array]:
         """Return task metrics, each (N,): see `Ballbot-v0` for their meaning."""
-        state, target = self.state, self._target()
-        length = np.sqrt(target[:, 0] ** 2 + target[:, 1] ** 2)
-        along = state.velocity[:, 0] * target[:, 0] + state.velocity[:, 1] * target[:, 1]
-        dx, dy = (state.ball_position[:, :2] - self.origin).T.copy()
-        metrics = {
-            "distance": np.sqrt(dx * dx + dy * dy),
-            "speed_along_target": np.divide(along, length, out=0 * along, where=length > 1e-9),
-            "tilt": state.tilt.copy(),
-            "seconds": self.time.copy(),
-        }
-        if self.config.command.enabled:
-            ex, ey = (state.velocity[:, :2] - self.command).T.copy()
-            metrics["velocity_error"] = np.sqrt(ex * ex + ey * ey)
-        return metrics
+        command = self.command if self.config.command.enabled else None
+        return task_metrics(self.state, self._target(), self.origin, self.time, command)
 
     def _new_surroundings(self, i: int) -> bool:
         """Draw ground and robot of the next episode; return whether the model changed."""
@@ -196,7 +179,7 @@ class Robots:
         self.physics.qvel[i, at.base_qvel : at.base_qvel + 3] = velocity
         self.origin[i] = ball[:2]
         self.time[i] = self._steps[i] = 0
-        self.action[i] = self._history[:, i] = self.wheel_angle[i] = 0
+        self.actuation.clear(i)
         if config.command.enabled:
             self._new_command(i)
 
@@ -221,7 +204,7 @@ class Robots:
         if np.isnan(actions).any():
             bad = int(np.argwhere(np.isnan(actions))[0, 0])
             raise UserError(f"The action of robot {bad} holds a NaN: {actions[bad].tolist()}.")
-        np.clip(actions, -1.0, 1.0, out=self.action)
+        np.clip(actions, -1.0, 1.0, out=self.actuation.action)
 
     def _push(self) -> None:
         for i in np.flatnonzero(self.time >= self._variation.next_push).tolist():
@@ -229,26 +212,6 @@ class Robots:
             at = self._layout.base_qvel
             self.physics.qvel[i, at : at + 2] += randomization.kick(config, rng)
             self._variation.next_push[i] += rng.exponential(config.push_interval_s)
-
-    def _advance(self) -> None:
-        """Step the physics; sphere wheels are set back to angle zero after every step."""
-        gain, delay = self._variation.motor_gain, self._variation.delay
-        self._history[1:] = self._history[:-1]
-        self._history[0] = self.action * gain
-        per_action = self.config.steps_per_action
-        late = self._history.shape[0] > 1
-        if not late:
-            self.physics.ctrl[:] = self._history[0]
-        for k in range(per_action):
-            if late:
-                ago = np.maximum(0, -((k - delay) // per_action))
-                self.physics.ctrl[:] = self._history[ago, np.arange(self.num)]
-            self.physics.step(1)
-            if self.config.wheel_model == "sphere":
-                self.wheel_angle += self.physics.qpos[:, self._motors]
-                self.physics.qpos[:, self._hinges] = 0.0
-        if self.config.wheel_model != "sphere":
-            self.wheel_angle[:] = self.physics.qpos[:, self._motors]
 
     def _read_state(self) -> Array:
         """Read the state; a diverged robot keeps its last good one. Return who diverged, (N,)."""
@@ -263,19 +226,24 @@ class Robots:
 
     def _causes(self, diverged: Array) -> Array:
         limit = np.deg2rad(self.config.max_tilt_deg)
-        edge = self.config.terrain.half_size - EDGE if self._resolution else np.inf
         return end_causes(
             diverged=diverged,
             fallen=self.state.tilt > limit,
-            outside=np.abs(self.state.ball_position[:, :2]).max(axis=1) > edge,
-            out_of_time=self._steps >= self.config.max_steps,
+            outside=self._outside(),
+            out_of_time=self._steps >= self._max_steps,
         )
+
+    def _outside(self) -> Array:
+        if not self._resolution:
+            return np.zeros(self.num, dtype=bool)
+        x, y = np.abs(self.state.ball_position[:, 0]), np.abs(self.state.ball_position[:, 1])
+        return np.maximum(x, y) > self.config.terrain.half_size - EDGE
 
     def _judge(self, causes: Array) -> Outcome:
         terminated, truncated = split(causes)
         fallen = causes == Cause.TILT_EXCEEDED
         now = rewards.Situation(
-            self.state, self.action, terminated, self.command, self.command_heading
+            self.state, self.actuation.action, terminated, self.command, self.command_heading
         )
         rates = rewards.reward_terms(self.config.reward, now)
         terms = {name: rate * self.config.control_dt for name, rate in rates.items()}
@@ -300,17 +268,23 @@ class Robots:
 
     def _proprioception(self) -> Array:
         sensed = observations.Sensed(
-            self.state, self.action, self._target(), self.command_heading, self.robot.no_load_speed
+            self.state,
+            self.actuation.action,
+            self._target(),
+            self.command_heading,
+            self.robot.no_load_speed,
         )
-        return observations.proprioception(self.config.observation, sensed, self._noise)
+        return observations.proprioception(
+            self.config.observation, sensed, self._bounds, self._noise
+        )
 
-    def _draw_noise(self, which: list[int]) -> None:
+    def _draw_noise(self, which: Iterable[int]) -> None:
         """Draw sensor noise for the present state: looking twice shows the same."""
-        if self._noise is not None:
-            for i in which:
-                self._noise[i] = self._noise_scale * self.rngs[i].normal(
-                    size=len(self._noise_scale)
-                )
+        if self._noise is None:
+            return
+        for i in which:
+            noise = self.rngs[i].normal(size=len(self._noise_scale))
+            self._noise[i] = self._noise_scale * noise
 
 
 def _model(config: EnvConfig) -> mujoco.MjModel:
@@ -327,13 +301,3 @@ def _model(config: EnvConfig) -> mujoco.MjModel:
         timestep=config.timestep,
         integrator=config.integrator,
     )
-
-
-def _as_slice(addresses: Array) -> Array | slice:
-    """Return equally spaced addresses as a slice, which numpy reads without copying."""
-    if len(addresses) < 2:
-        return addresses
-    step = int(addresses[1] - addresses[0])
-    if (np.diff(addresses) != step).any():
-        return addresses
-    return slice(int(addresses[0]), int(addresses[-1]) + 1, step)

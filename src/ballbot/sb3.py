@@ -7,7 +7,7 @@ import numpy as np
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from ballbot.env import step_info
-from ballbot.terminations import Cause
+from ballbot.terminations import NONE
 
 if TYPE_CHECKING:
     from ballbot.vector import BallbotVectorEnv
@@ -53,7 +53,7 @@ class BallbotVecEnv(VecEnv):
         self._length += 1
         for name, term in outcome.terms.items():
             self._terms[name] = self._terms.get(name, 0.0) + term
-        done = outcome.causes != Cause.NONE
+        done = outcome.causes != NONE
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = np.flatnonzero(done)
         if len(ended):

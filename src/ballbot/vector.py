@@ -14,7 +14,7 @@ from ballbot.config import EnvConfig, make_config
 from ballbot.env import action_space, baselines, observation_space, step_info
 from ballbot.errors import UserError
 from ballbot.robots import Outcome, Robots
-from ballbot.terminations import Cause
+from ballbot.terminations import NONE
 
 Array = np.ndarray
 Info = dict[str, Any]
@@ -85,7 +85,7 @@ class BallbotVectorEnv(VectorEnv):
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, Info]:
         """Hold the actions (N, 3) for one control step."""
         outcome = self.robots.step(actions)
-        metrics, ended = self.robots.metrics(), np.flatnonzero(outcome.causes != Cause.NONE)
+        metrics, ended = self.robots.metrics(), np.flatnonzero(outcome.causes != NONE)
         info: Info = {}
         if len(ended):
             info = self._final(outcome, metrics, ended)
@@ -126,8 +126,10 @@ class BallbotVectorEnv(VectorEnv):
         """Return the infos of all robots; a robot that was just reset has no reward terms."""
         info = _masked(metrics, np.ones(self.num_envs, dtype=bool))
         if outcome is not None:
-            going = outcome.causes == Cause.NONE
-            if going.any():
+            going = outcome.causes == NONE
+            if going.all():
+                info |= {"reward_terms": _masked(outcome.terms, going), "_reward_terms": going}
+            elif going.any():
                 terms = {name: np.where(going, t, 0.0) for name, t in outcome.terms.items()}
                 info |= {"reward_terms": _masked(terms, going), "_reward_terms": going.copy()}
         return info

@@ -106,7 +106,7 @@ def on_capsules(robots):
     robots.physics = physics
     robots._layout = layout_of(physics.models[0])
     address = [int(physics.models[0].joint(f"motor_{k}").qposadr[0]) for k in range(3)]
-    robots._motors = robots._hinges = np.array(address)
+    robots.actuation.motors = robots.actuation.hinges = np.array(address)
     robots.reset([0])
     return robots
 
@@ -205,7 +205,7 @@ def test_wheel_angle_is_counted_although_hinges_are_set_back():
     tangents = np.array([f.tangent[0] for f in wheel_frames(robots.robot)])
     normal_z = np.cos(np.deg2rad(robots.robot.wheels.zenith_deg))
     expected = tangents * travelled * normal_z / robots.robot.wheels.radius
-    np.testing.assert_allclose(robots.wheel_angle[0], expected, atol=0.5)
+    np.testing.assert_allclose(robots.actuation.wheel_angle[0], expected, atol=0.5)
 
 
 def energy(model, data):
@@ -223,9 +223,9 @@ def without_drag():
 
 
 def test_setting_hinges_back_hardly_changes_energy_and_contacts_create_none():
-    """A robot without drag that topples: friction may take energy, nothing may add any."""
+    """A robot without drag that topples: friction may take energy, nothing may add much."""
     robots, model, data = without_drag()
-    hinges = robots._hinges
+    hinges = robots.actuation.hinges
     for _ in range(50):  # let it settle onto its wheels
         mujoco.mj_step(model, data)
         data.qpos[hinges] = 0
@@ -238,10 +238,11 @@ def test_setting_hinges_back_hardly_changes_energy_and_contacts_create_none():
         mujoco.mj_forward(model, data)
         levels.append(energy(model, data))
         jumps.append(levels[-1] - before)
-    scale = np.abs(data.energy).max()
-    assert data.qvel[0:3] @ data.qvel[0:3] > 0.01  # it does move
-    assert np.abs(jumps).sum() < 1e-3 * scale  # over 0.3 s of toppling; measured 3e-4
-    assert np.max(np.array(levels) - levels[0]) < 2e-3 * scale
+    kinetic = data.energy[1]
+    assert kinetic > 3  # it topples: 3.5 J after 0.4 s
+    assert np.abs(jumps).sum() < 2e-3 * kinetic
+    # the springs of the soft contacts hold about 0.03 J that are not in `energy`
+    assert np.max(np.array(levels) - levels[0]) < 0.015 * kinetic
 
 
 def test_rollers_and_spheres_agree():

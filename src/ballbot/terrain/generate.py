@@ -112,9 +112,9 @@ def ramp(rng: np.random.Generator, x: Array, y: Array, t: c.Ramp) -> Array:
     outside = np.clip(distance - start, 0, None)
     phase = outside % length
     up = np.minimum(phase, length - phase) if t.num_ramps > 1 else outside
-    rise = np.tan(np.deg2rad(t.ramp_angle)) * up
     bend = 0.3 * t.transition_smoothness * length + 1e-9
-    return rise * np.clip(up / bend, 0, 1)
+    rounded = np.where(up < bend, up**2 / (2 * bend), up - bend / 2)
+    return np.tan(np.deg2rad(t.ramp_angle)) * rounded
 
 
 @_shape(c.Stepped)
