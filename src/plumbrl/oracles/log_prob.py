@@ -14,14 +14,16 @@ about 1e-6 per action dimension; 1e-3 would move the importance ratio by 0.1 %."
 def check_log_probs(update: OnPolicyUpdate) -> tuple[Check, Finding | None]:
     """Compare stored with recomputed log-probabilities.
 
-    A NaN on either side counts as a mismatch.
+    A NaN or an infinity on either side counts as a mismatch.
 
     Returns:
         The check, and a finding if it failed.
     """
     name = "log-probabilities recomputed before the first gradient step"
-    gap = np.abs(update.log_probs_now - update.log_probs)
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is a mismatch too
+        gap = np.abs(update.log_probs_now - update.log_probs)
     wrong = ~(gap <= TOLERANCE * np.maximum(1.0, np.abs(update.log_probs)))
+    wrong |= ~np.isfinite(update.log_probs)
     worst = float(np.nanmax(gap)) if np.isfinite(gap).any() else float("nan")
     if not wrong.any():
         return Check(name, "passed", f"{gap.size} compared, largest difference {worst:.1e}"), None

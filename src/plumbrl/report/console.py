@@ -1,13 +1,14 @@
 """Reports and evaluations on the console."""
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from plumbrl.findings import Report
-from plumbrl.training.evaluate import Evaluation
+from plumbrl.metrics.episodes import Evaluation
 
 GOOD, BAD, UNSURE = "green", "red", "yellow"
 MARKS = {
@@ -49,18 +50,15 @@ def print_report(report: Report, console: Console) -> None:
 
 def evaluation_table(evaluations: list[Evaluation]) -> Table:
     """Return a table of policies evaluated on the same seeds."""
-    shown = [
-        m
-        for m in ("seconds", "speed_along_target", "velocity_error", "tilt")
-        if all(m in e.metrics for e in evaluations)
-    ]
-    table = Table(title=f"{len(evaluations[0].seeds)} held-out episodes each", title_justify="left")
-    table.add_column("policy")
-    table.add_column("return [95 % interval]", justify="right")
+    shown = [m for m in _COLUMNS if all(m in e.metrics for e in evaluations)]
+    title = f"{len(evaluations[0].seeds)} held-out episodes each, the same for every policy"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("policy", no_wrap=True)
+    table.add_column("return [95 % interval]", justify="right", no_wrap=True)
     table.add_column("steps", justify="right")
-    table.add_column("no fall", justify="right")
-    for name in shown[1:]:
-        table.add_column(_HEADERS[name], justify="right")
+    table.add_column("survived", justify="right")
+    for name in shown:
+        table.add_column(_COLUMNS[name][0], justify="right", no_wrap=True)
     table.add_column("ends")
     for e in evaluations:
         ends = ", ".join(f"{cause} {count}" for cause, count in sorted(e.causes.items()))
@@ -69,15 +67,15 @@ def evaluation_table(evaluations: list[Evaluation]) -> Table:
             str(e.return_interval()),
             f"{e.lengths.mean():.0f}",
             f"{1 - e.terminated.mean():.0%}",
-            *(f"{_SCALES.get(name, 1) * np.mean(e.metrics[name]):.3g}" for name in shown[1:]),
+            *(f"{_COLUMNS[name][1] * np.mean(e.metrics[name]):.3g}" for name in shown),
             ends,
         )
     return table
 
 
-_HEADERS = {
-    "speed_along_target": "speed (m/s)",
-    "velocity_error": "velocity error (m/s)",
-    "tilt": "tilt (deg)",
+_COLUMNS = {
+    "speed_along_target": ("m/s", 1.0),
+    "velocity_error": ("error m/s", 1.0),
+    "tilt": ("tilt deg", 180 / np.pi),
 }
-_SCALES = {"tilt": 180 / np.pi}
+"""Metrics shown if every policy has them: header, and factor to the header's unit."""

@@ -1,10 +1,9 @@
 """Build environments by Gymnasium id: the environment's own vector form where it has one."""
 
-import io
-from contextlib import redirect_stderr
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
+from gymnasium.envs.registration import load_env_creator
 
 from plumbrl.errors import UserError
 from plumbrl.training.config import EnvSection
@@ -57,13 +56,20 @@ def _arguments(env: EnvSection) -> dict[str, Any]:
 
 
 def _has_native_vector(env_id: str) -> bool:
-    """Whether the id is registered with its own vector form; imports the id's module."""
+    """Whether the id has a vector form of its own that resets within the step (SAME_STEP).
+
+    Others (Gymnasium's own CartPole, say) insert a step whose action is ignored.
+    """
     module, _, name = env_id.rpartition(":")
     try:
         if module:
             __import__(module)
-        with redirect_stderr(io.StringIO()):
-            return gymnasium.spec(name).vector_entry_point is not None
+        entry = gymnasium.spec(name).vector_entry_point
+        if entry is None:
+            return False
+        creator = load_env_creator(entry) if isinstance(entry, str) else entry
+        metadata = getattr(creator, "metadata", {})
+        return metadata.get("autoreset_mode") is gymnasium.vector.AutoresetMode.SAME_STEP
     except (gymnasium.error.Error, ImportError) as error:
         raise UserError(f"Environment {env_id}: {_one_line(error)}") from error
 

@@ -2,58 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from plumbrl.metrics.statistics import Interval, mean_interval
+from plumbrl.metrics.episodes import Evaluation
 
 Array = np.ndarray
 Act = Callable[[Any], Array]
 """From batched observations to actions."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One episode per seed of one policy.
-
-    Attributes:
-        policy: Its name.
-        seeds: (n,).
-        returns: Undiscounted, (n,).
-        lengths: Steps, (n,).
-        terminated: Whether each episode ended in a terminal state, not at a limit, (n,).
-        causes: How often each cause ended an episode, where the environment says so.
-        metrics: Mean over each episode's steps of every number in the environment's info, (n,).
-    """
-
-    policy: str
-    seeds: Array
-    returns: Array
-    lengths: Array
-    terminated: Array
-    causes: dict[str, int]
-    metrics: dict[str, Array]
-
-    def return_interval(self) -> Interval:
-        """Mean return with its 95 % interval."""
-        return mean_interval(self.returns)
-
-    def gain_over(self, other: "Evaluation") -> Interval:
-        """Mean paired difference in return to another policy on the same seeds."""
-        if not np.array_equal(self.seeds, other.seeds):
-            raise ValueError("the two policies were evaluated on different seeds")
-        return mean_interval(self.returns - other.returns)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data: arrays as lists."""
-        data = asdict(self)
-        data["metrics"] = {name: m.tolist() for name, m in self.metrics.items()}
-        for key in ("seeds", "returns", "lengths", "terminated"):
-            data[key] = data[key].tolist()
-        return data
 
 
 def evaluate(name: str, env: VectorEnv, act: Act, seeds: Array) -> Evaluation:

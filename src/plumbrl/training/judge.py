@@ -4,9 +4,9 @@ from pathlib import Path
 
 from plumbrl.causes import finding
 from plumbrl.findings import Check, Evidence, Finding, Report, RunVerdict
+from plumbrl.metrics.episodes import Evaluation
 from plumbrl.metrics.statistics import Interval
 from plumbrl.training.config import TrainConfig
-from plumbrl.training.evaluate import Evaluation
 
 
 def judge(

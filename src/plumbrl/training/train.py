@@ -13,14 +13,16 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from plumbrl.adapters.sb3 import OnPolicyWatch
+from plumbrl.errors import UserError, unknown
 from plumbrl.findings import Check, Finding, Report
+from plumbrl.metrics.episodes import Evaluation
 from plumbrl.oracles import check_log_probs
 from plumbrl.runs import RunFolder
 from plumbrl.snapshots import OnPolicyUpdate
 from plumbrl.training.callbacks import EpisodeLog
 from plumbrl.training.config import AlgoSection, TrainConfig, algorithm_class
 from plumbrl.training.envs import make_sb3, make_vector
-from plumbrl.training.evaluate import Evaluation, compare
+from plumbrl.training.evaluate import compare
 from plumbrl.training.judge import judge
 
 Array = np.ndarray
@@ -68,9 +70,9 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
     """
     torch.set_num_threads(config.torch_threads)
     venv = make_sb3(config.env, config.num_envs, config.seed)
-    folder = _start_folder(config)
     venv = _normalized(venv, config)
     model = build_model(config, venv)
+    folder = _start_folder(config)
     model.set_logger(configure(str(folder.path), ["csv", "tensorboard"]))
     verifier = Verifier(folder)
     callbacks: list[BaseCallback] = [OnPolicyWatch(verifier.receive, updates=1), EpisodeLog()]
@@ -91,19 +93,27 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
 
 
 def build_model(config: TrainConfig, venv: VecEnv) -> OnPolicyAlgorithm:
-    """Return the SB3 model of a training."""
+    """Return the SB3 model of a training.
+
+    Raises:
+        UserError: The algorithm refuses its arguments.
+    """
     algo = config.algo
-    return algorithm_class(algo.name)(
-        algo.policy,
-        venv,
-        seed=config.seed,
-        policy_kwargs=_policy_arguments(algo),
-        **({"device": "cpu"} | algo.kwargs),
-    )
+    make = algorithm_class(algo.name)
+    if algo.policy not in make.policy_aliases:
+        raise unknown("policy", algo.policy, make.policy_aliases)
+    arguments = {"device": "cpu", "seed": config.seed} | algo.kwargs
+    try:
+        return make(algo.policy, venv, policy_kwargs=_policy_arguments(algo), **arguments)
+    except (ValueError, TypeError, AssertionError) as error:
+        raise UserError(f"algo: {algo.name} says: {' '.join(str(error).split())}") from error
 
 
 def _policy_arguments(algo: AlgoSection) -> dict[str, Any]:
     layers = list(algo.net_arch)
+    activations = torch.nn.modules.activation.__all__
+    if algo.activation not in activations:
+        raise unknown("activation", algo.activation, activations)
     return {
         "net_arch": {"pi": layers, "vf": layers},
         "activation_fn": getattr(torch.nn, algo.activation),

@@ -1,0 +1,29 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check bench
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed ## train the ballbot, evaluate it, judge the run, draw it on rolling ground
+	$(BIN)/plumbrl train configs/train/ballbot_flat.yaml --out runs/demo
+	$(BIN)/ballbot-visualize-env --env_config configs/env/perlin_directional.yaml --out runs/demo/pictures --no-gui
+
+test: check ## everything that is checked: format, lint, types, tests
+	$(BIN)/pytest
+
+check: .venv/installed ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --warnings
+
+bench: .venv/installed ## the benchmarks behind every figure in README and docs
+	$(BIN)/python benchmarks/vector_env.py
+	$(BIN)/python benchmarks/terrain.py
+	$(BIN)/python benchmarks/integrators.py

@@ -1,0 +1,204 @@
+"""The thin thread, end to end on the real robot, and the verdicts it can come to."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from plumbrl.errors import UserError
+from plumbrl.findings import Check
+from plumbrl.metrics.episodes import Evaluation
+from plumbrl.training.config import TrainConfig, load_config
+from plumbrl.training.judge import judge
+
+ROOT = Path(__file__).parents[2]
+FLAT = ROOT / "configs/train/ballbot_flat.yaml"
+TINY = {"total_timesteps": 2048, "num_envs": 16, "eval.episodes": 4, "algo.kwargs.n_steps": 32}
+
+
+def plumbrl(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "plumbrl", *map(str, args)], capture_output=True, text=True
+    )
+
+
+def flags(settings):
+    return [part for key, value in settings.items() for part in (f"--{key}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    run = plumbrl("train", FLAT, *flags(TINY), "--out", root, "--json")
+    (folder,) = root.glob("*/*/*")
+    return run, folder
+
+
+def test_writes_the_whole_run_folder(tiny_run):
+    run, folder = tiny_run
+    assert run.returncode in (0, 3), run.stderr
+    names = {p.name for p in folder.iterdir()}
+    for name in ("config.yaml", "manifest.json", "progress.csv", "model.zip", "vecnormalize.pkl",
+                 "evaluations.npz", "evaluations.jsonl", "report.json", "checkpoints"):  # fmt: skip
+        assert name in names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert list((folder / "checkpoints").glob("model_*_steps.zip"))
+
+
+def test_prints_the_report_it_saves(tiny_run):
+    run, folder = tiny_run
+    report = json.loads(run.stdout)
+    assert report == json.loads((folder / "report.json").read_text())
+    oracle = report["checks"][0]
+    assert oracle["verdict"] == "passed"
+    assert oracle["reason"].startswith("512 compared")
+    assert run.returncode == (3 if report["verdict"] in ("NOT_LEARNING", "BROKEN") else 0)
+
+
+def test_progress_holds_every_update_with_sb3s_keys(tiny_run):
+    _, folder = tiny_run
+    with (folder / "progress.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    keys = {"rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/value_loss",
+            "time/total_timesteps", "rollout/ep_seconds_mean", "reward/direction",
+            "reward/survival", "term/tilt_exceeded"}  # fmt: skip
+    assert keys <= set(rows[0])
+    updates = [int(float(r["train/n_updates"])) for r in rows if r["train/n_updates"]]
+    assert len(set(updates)) == 4  # 2048 steps in rollouts of 512: the last update included
+
+
+def test_the_saved_config_trains_again(tiny_run):
+    _, folder = tiny_run
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert TrainConfig.model_validate(saved).num_envs == 16
+    assert load_config(folder / "config.yaml").env.id == "ballbot:Ballbot-v0"
+
+
+def test_policies_are_compared_on_the_same_seeds(tiny_run):
+    _, folder = tiny_run
+    lines = (folder / "evaluations.jsonl").read_text().splitlines()
+    evaluations = [json.loads(line) for line in lines]
+    assert [e["policy"] for e in evaluations] == ["trained", "balance", "pid", "random"]
+    for e in evaluations:
+        assert e["seeds"] == [1_000_000 + i for i in range(4)]
+        assert sum(e["causes"].values()) == 4
+    balance = evaluations[1]
+    assert balance["causes"] == {"max_steps": 4}
+    assert np.mean(balance["metrics"]["speed_along_target"]) == pytest.approx(0.3, abs=0.05)
+
+
+def test_same_seed_same_run(tiny_run, tmp_path):
+    _, folder = tiny_run
+    plumbrl("train", FLAT, *flags(TINY), "--out", tmp_path)
+    (again,) = tmp_path.glob("*/*/*")
+    first, second = ((f / "progress.csv").read_text().splitlines() for f in (folder, again))
+    timed = [i for i, key in enumerate(first[0].split(",")) if key.startswith("time/")]
+    order = {key: i for i, key in enumerate(second[0].split(","))}
+    for a, b in zip(first[1:], second[1:], strict=True):
+        a, b = a.split(","), b.split(",")
+        for i, key in enumerate(first[0].split(",")):
+            if i not in timed:
+                assert a[i] == b[order[key]], key
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1"])
+def test_trains_on_any_environment(env, tmp_path):
+    config = {
+        "env": {"id": env}, "num_envs": 4, "total_timesteps": 12_000, "out": str(tmp_path),
+        "algo": {"policy": "MlpPolicy", "kwargs": {"n_steps": 64, "batch_size": 64}},
+        "eval": {"episodes": 8},
+    }  # fmt: skip
+    path = tmp_path / "cartpole.yaml"
+    path.write_text(yaml.safe_dump(config))
+    run = plumbrl("train", path, "--json")
+    report = json.loads(run.stdout)
+    assert report["verdict"] == "HEALTHY", report
+    assert run.returncode == 0
+
+
+def evaluation(policy, returns):
+    returns = np.asarray(returns, dtype=float)
+    n = len(returns)
+    return Evaluation(policy, np.arange(n), returns, np.ones(n), np.ones(n, bool), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("trained", "check", "verdict", "cause"),
+    [
+        (100, "passed", "HEALTHY", None),
+        (50, "passed", "NOT_CONVERGED", "task.below-baseline"),
+        (3, "passed", "NOT_LEARNING", "task.no-better-than-random"),
+        (100, "failed", "BROKEN", None),
+    ],
+)
+def test_verdicts(trained, check, verdict, cause):
+    noise = np.random.default_rng(0).normal(0, 1, (3, 20))
+    evaluations = [
+        evaluation("trained", trained + noise[0]),
+        evaluation("pid", 80 + noise[1]),
+        evaluation("random", 3 + noise[2]),
+    ]
+    config = load_config(FLAT)
+    report = judge(config, Path("run"), [Check("oracle", check)], [], evaluations)
+    assert report.verdict == verdict
+    assert [f.cause for f in report.findings] == ([cause] if cause else [])
+    assert report.exit_code == (3 if verdict in ("NOT_LEARNING", "BROKEN") else 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"total_timestep": 5}, "'total_timesteps'"),
+        ({"algo.kwargs.learning_rat": 1e-3}, "'learning_rate'"),
+        ({"algo.name": "PPPO"}, "'PPO'"),
+        ({"algo.activation": "Tanhh"}, "'Tanh'"),
+        ({"algo.policy": "MultiInputPolcy"}, "'MultiInputPolicy'"),
+        ({"num_envs": 0}, "num_envs"),
+        ({"total_timesteps": "lots"}, "total_timesteps"),
+        ({"env.config": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"env.id": "ballbot:Ballbott-v0"}, "Ballbot"),
+        ({"env.id": "balbot:Ballbot-v0"}, "balbot"),
+        ({"env.kwargs.terrain.type": "perln"}, "'perlin'"),
+        ({"env.kwargs.num_envs": 3}, "num_envs"),
+        ({"eval.seed": 5}, "eval.seed"),
+        ({"seed.x": 5}, "seed"),
+        ({"algo.kwargs.n_steps": -3}, "n_steps"),
+    ],
+)
+def test_wrong_settings_get_one_sentence_and_exit_2(settings, hint, tmp_path):
+    run = plumbrl("train", FLAT, "--out", tmp_path, *flags(settings))
+    assert run.returncode == 2, run.stdout + run.stderr
+    assert hint in run.stderr
+    assert "Traceback" not in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["trian"], "'train'"),
+        (["train", "nowhere.yaml"], "nowhere.yaml"),
+        (["train", FLAT, "extra"], "extra"),
+        (["train", FLAT, "--seed"], "--seed"),
+        ([], "usage"),
+    ],
+)
+def test_wrong_usage_exits_2(args, hint):
+    run = plumbrl(*args)
+    assert run.returncode == 2
+    assert hint in run.stderr + run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_yaml_numbers_written_as_words_are_numbers(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("env: {id: CartPole-v1}\ntotal_timesteps: 1e6\nalgo: {policy: MlpPolicy}\n")
+    assert load_config(path).total_timesteps == 1_000_000
+    path.write_text("env: [1]\n")
+    with pytest.raises(UserError, match="env"):
+        load_config(path)
