@@ -8,11 +8,12 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ballbot.errors import UserError, sentence, unknown_name
-from ballbot.model.parameters import Frozen, NotNegative, Positive, WheelModel, robot_names
+from ballbot.model.parameters import Frozen, NotNegative, WheelModel, load_robot
 from ballbot.rewards import Directional, RewardConfig, Shaping
 from ballbot.terrain import Flat, TerrainConfig
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Latency = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Cameras(Frozen):
@@ -22,9 +23,9 @@ class Cameras(Frozen):
     """Off: no images, and stepping is several times faster."""
     width: Annotated[int, Field(ge=4, le=512)] = 64
     height: Annotated[int, Field(ge=4, le=512)] = 64
-    rate_hz: Positive = 90.0
+    rate_hz: Annotated[float, Field(ge=0.1, le=1000)] = 90.0
     """Frames per second; between frames the last image is shown again, with its age."""
-    max_depth: Positive = 1.0
+    max_depth: Annotated[float, Field(gt=0, le=50)] = 1.0
     """Depth (m) at which a pixel saturates."""
 
 
@@ -32,11 +33,11 @@ class Command(Frozen):
     """Commanded motion, part of the observation; needed by the `velocity` reward."""
 
     enabled: bool = False
-    max_speed: NotNegative = 0.5
+    max_speed: Annotated[float, Field(ge=0, le=10)] = 0.5
     """Commanded speed is uniform in [0, max_speed] m/s, its direction uniform in the world."""
     heading: bool = False
     """Also command a heading (rad, world)."""
-    resample_seconds: Positive = 4.0
+    resample_seconds: Annotated[float, Field(ge=0.01, le=1e6)] = 4.0
     """A new command is drawn this often."""
 
 
@@ -45,7 +46,7 @@ class Start(Frozen):
 
     tilt_deg: Annotated[float, Field(ge=0, le=15)] = 3.0
     """Largest initial tilt; its direction is uniform."""
-    speed: NotNegative = 0.1
+    speed: Annotated[float, Field(ge=0, le=10)] = 0.1
     """Largest initial speed of the base relative to the ball (m/s)."""
     heading_deg: Annotated[float, Field(ge=0, le=180)] = 180.0
     """Initial heading is uniform in plus or minus this."""
@@ -62,13 +63,13 @@ class Randomization(Frozen):
     """Of all contacts of the ball."""
     motor_gain: Fraction = 0.0
     """Of each motor."""
-    latency_ms: tuple[NotNegative, NotNegative] = (0.0, 0.0)
+    latency_ms: tuple[Latency, Latency] = (0.0, 0.0)
     """Range of the delay between action and torque, in whole physics steps."""
-    sensor_noise: NotNegative = 0.0
+    sensor_noise: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Standard deviation of noise on proprioception, as a share of each entry's range."""
-    push_speed: NotNegative = 0.0
+    push_speed: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Largest kick to the base's horizontal velocity (m/s)."""
-    push_interval_s: Positive = 3.0
+    push_interval_s: Annotated[float, Field(ge=0.01, le=1e6)] = 3.0
     """Mean time between kicks."""
 
     @model_validator(mode="after")
@@ -86,12 +87,12 @@ class EnvConfig(Frozen):
     """`default` (one could build it), `paper` (as published), or a YAML file."""
     wheel_model: WheelModel = "sphere"
     """`sphere` is fast; `rollers` has the explicit rollers of a real omniwheel."""
-    control_hz: Positive = 100.0
+    control_hz: Annotated[float, Field(ge=10, le=1000)] = 100.0
     """Actions per second. The published robot runs at 500, which makes learning harder."""
     timestep: Annotated[float, Field(ge=1e-4, le=0.01)] = 0.002
     """Physics step (s); see docs/physics.md for why 2 ms."""
     integrator: Literal["implicitfast", "Euler", "RK4"] = "implicitfast"
-    episode_seconds: Positive = 8.0
+    episode_seconds: Annotated[float, Field(gt=0, le=1e6)] = 8.0
     """Time limit; reaching it truncates, it does not terminate."""
     max_tilt_deg: Annotated[float, Field(gt=0, le=60)] = 20.0
     """A larger tilt is a fall and terminates."""
@@ -173,8 +174,8 @@ def make_config(
         result = EnvConfig.model_validate(merged)
     except ValidationError as error:
         raise UserError(sentence(error)) from None
-    if result.robot not in robot_names() and not Path(result.robot).is_file():
-        raise unknown_name("robot", result.robot, robot_names())
+    if result.cameras.enabled and not load_robot(result.robot).cameras:
+        raise UserError(f"cameras.enabled: robot {result.robot!r} has no cameras.")
     return result
 
 

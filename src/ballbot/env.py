@@ -1,5 +1,6 @@
 """`Ballbot-v0`: one ballbot as a Gymnasium environment."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ class BallbotEnv(gymnasium.Env):
         super().reset(seed=seed)
         self.robots.rngs[0] = self.np_random
         self.robots.reset(np.array([0]))
+        if self._viewer is not None and self.model.nhfield:
+            self._viewer.update_hfield(0)
         return self._observation(), _row(self.robots.metrics(), 0)
 
     def step(self, action: Array) -> tuple[dict[str, Array], float, bool, bool, dict[str, Any]]:
@@ -121,7 +124,7 @@ class BallbotEnv(gymnasium.Env):
         if action.shape != (3,):
             raise UserError(f"An action has shape (3,), one torque a wheel; got {action.shape}.")
         outcome = self.robots.step(action[None])
-        info = step_info(outcome, self.robots.metrics(), 0)
+        info = step_info(outcome, 0)
         if self.render_mode == "human":
             self.render()
         return (
@@ -139,7 +142,9 @@ class BallbotEnv(gymnasium.Env):
             return picture(self.model, self.data)
         if self.render_mode == "human":
             self._viewer = self._viewer or open_viewer(self.model, self.data)
-            self._viewer.sync()
+            if self._viewer.is_running():
+                self._viewer.sync()
+                time.sleep(self.config.control_dt)  # about real time: the step itself takes little
         return None
 
     def close(self) -> None:
@@ -152,9 +157,9 @@ class BallbotEnv(gymnasium.Env):
         return {key: value[0] for key, value in self.robots.observe().items()}
 
 
-def step_info(outcome: Outcome, metrics: dict[str, Array], i: int) -> dict[str, Any]:
+def step_info(outcome: Outcome, i: int) -> dict[str, Any]:
     """Return the info of robot `i` after a step."""
-    info: dict[str, Any] = _row(metrics, i)
+    info: dict[str, Any] = _row(outcome.metrics, i)
     info["reward_terms"] = _row(outcome.terms, i)
     if outcome.causes[i] != Cause.NONE:
         info["termination"] = Cause(outcome.causes[i]).label

@@ -35,7 +35,8 @@ def sentence(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(context.get("error"), UserError):
         return f"{where}: {message}" if where else message
-    return f"{where or 'configuration'}: {message.rstrip('.')} (got {_short(first['input'])})."
+    given = "" if isinstance(first["input"], dict) else f" (got {_short(first['input'])})"
+    return f"{where or 'configuration'}: {message.rstrip('.')}{given}."
 
 
 def _short(value: object) -> str:

@@ -4,7 +4,7 @@ Both show the same live arrays and give the same numbers, bit by bit.
 """
 
 import copy
-from typing import Protocol
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
@@ -41,8 +41,14 @@ class SinglePhysics:
     """One robot on one MjData, as every MuJoCo tool expects it."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self.models = [model]
-        self.data = mujoco.MjData(model)
+        self.__setstate__({"models": [model], "data": mujoco.MjData(model)})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"models": self.models, "data": self.data}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bind the live arrays: a copy must look at its own data, not at the original's."""
+        self.models, self.data = state["models"], state["data"]
         self.qpos = self.data.qpos[None]
         self.qvel = self.data.qvel[None]
         self.ctrl = self.data.ctrl[None]

@@ -117,8 +117,13 @@ def terrain_depth(origin, dx, dy, dz, ground, half_size, scale, far):  # noqa: A
                         far = hit
                 if far <= leave:
                     return far
-        elif dz >= 0 and z + t * dz > scale:
-            return far
+        elif (
+            (i < 0 and du <= 0)
+            or (i >= n - 1 and du >= 0)
+            or (j < 0 and dv <= 0)
+            or (j >= n - 1 and dv >= 0)
+        ):
+            return far  # outside and going away
         t = leave
         if gap_i < gap_j:
             i += step_i

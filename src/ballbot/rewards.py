@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ballbot.kinematics import State
 from ballbot.model.parameters import Finite, Frozen, NotNegative, Positive
@@ -46,6 +46,12 @@ class Directional(Frozen):
     """Per second and squared action."""
     survival_bonus: Finite = 10.0
     """Per second upright."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Directional":
+        if not any(self.target_direction):
+            raise ValueError("target_direction must not be zero; set scale to 0 for no direction")
+        return self
 
 
 class Distance(Frozen):

@@ -35,6 +35,7 @@ class Outcome:
         terminated: Fallen or diverged.
         truncated: Out of time or ground.
         causes: A `Cause` each.
+        metrics: Task metrics of the step, see `Robots.metrics`.
     """
 
     reward: Array
@@ -42,6 +43,7 @@ class Outcome:
     terminated: Array
     truncated: Array
     causes: Array
+    metrics: dict[str, Array]
 
 
 class Robots:
@@ -256,7 +258,7 @@ class Robots:
         total = 0.0
         for term in terms.values():
             total = total + term
-        return Outcome(np.asarray(total), terms, terminated, truncated, causes)
+        return Outcome(np.asarray(total), terms, terminated, truncated, causes, self.metrics())
 
     def _phi(self) -> Array:
         assert self.config.shaping
@@ -294,10 +296,13 @@ def _model(config: EnvConfig) -> mujoco.MjModel:
         if isinstance(terrain, Flat)
         else Ground(terrain.resolution, terrain.half_size, max_height(terrain))
     )
-    return build_model(
-        load_robot(config.robot),
-        ground,
-        wheel_model=config.wheel_model,
-        timestep=config.timestep,
-        integrator=config.integrator,
-    )
+    try:
+        return build_model(
+            load_robot(config.robot),
+            ground,
+            wheel_model=config.wheel_model,
+            timestep=config.timestep,
+            integrator=config.integrator,
+        )
+    except ValueError as error:  # MuJoCo refuses the robot's file
+        raise UserError(f"robot {config.robot!r}: {' '.join(str(error).split())}") from None

@@ -57,9 +57,9 @@ class BallbotVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = np.flatnonzero(done)
         if len(ended):
-            last, metrics = robots.observe(), robots.metrics()
+            last = robots.observe()
             for i in ended.tolist():
-                infos[i] = step_info(outcome, metrics, i) | self._episode(i)
+                infos[i] = step_info(outcome, i) | self._episode(i)
                 infos[i]["terminal_observation"] = {k: v[i] for k, v in last.items()}
                 infos[i]["TimeLimit.truncated"] = bool(outcome.truncated[i])
             self._clear(ended)

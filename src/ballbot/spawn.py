@@ -63,10 +63,10 @@ def _tilted(tilt: float, toward: float, heading: float) -> Array:
 
 @njit(cache=True, nogil=True)
 def _clear(radius, ground, half_size, x, y):  # noqa: ANN001, ANN202
-    """Lift a sphere until no point below it, sampled five times finer than the grid, is inside."""
+    """Lift a sphere until no point below it, sampled finer than grid and sphere, is inside."""
     n = ground.shape[0]
     cell = 2 * half_size / (n - 1)
-    fine = cell / 5
+    fine = min(cell / 5, radius / 10)
     steps = int(radius / fine) + 1
     best = -1e9
     for a in range(-steps, steps + 1):

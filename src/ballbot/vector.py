@@ -44,8 +44,8 @@ class BallbotVectorEnv(VectorEnv):
         num_threads: int = 0,
         **overrides: Any,
     ) -> None:
-        if num_envs < 1:
-            raise UserError(f"num_envs must be at least 1; got {num_envs}.")
+        if not isinstance(num_envs, int) or num_envs < 1:
+            raise UserError(f"num_envs must be a whole number of at least 1; got {num_envs!r}.")
         self.config = make_config(config, **overrides)
         self.num_envs = num_envs
         self.robots = Robots(self.config, num_envs, batched=True, num_threads=num_threads)
@@ -79,18 +79,22 @@ class BallbotVectorEnv(VectorEnv):
         if len(seeds) != self.num_envs:
             raise UserError(f"{len(seeds)} seeds for {self.num_envs} environments.")
         for i, one in enumerate(seeds):
+            if one is not None and one < 0:
+                raise UserError(f"a seed must not be negative; got {one}.")
             if one is not None:
                 self.robots.rngs[i] = np.random.default_rng(one)
 
     def step(self, actions: Array) -> tuple[dict[str, Array], Array, Array, Array, Info]:
         """Hold the actions (N, 3) for one control step."""
         outcome = self.robots.step(actions)
-        metrics, ended = self.robots.metrics(), np.flatnonzero(outcome.causes != NONE)
+        metrics, ended = outcome.metrics, np.flatnonzero(outcome.causes != NONE)
         info: Info = {}
         if len(ended):
-            info = self._final(outcome, metrics, ended)
+            info = self._final(outcome, ended)
             self.robots.reset(ended)
-            metrics = self.robots.metrics()
+            fresh, metrics = self.robots.metrics(), {k: v.copy() for k, v in metrics.items()}
+            for name, values in metrics.items():
+                values[ended] = fresh[name][ended]
         obs = self.robots.observe()
         info |= self._merged(metrics, outcome)
         return obs, outcome.reward, outcome.terminated, outcome.truncated, info
@@ -105,14 +109,14 @@ class BallbotVectorEnv(VectorEnv):
 
         return BallbotVecEnv(self)
 
-    def _final(self, outcome: Outcome, metrics: dict[str, Array], ended: Array) -> Info:
+    def _final(self, outcome: Outcome, ended: Array) -> Info:
         """Keep the last observation and info of the episodes that ended, as Gymnasium does."""
         obs = self.robots.observe()
         final_obs = np.full(self.num_envs, None, dtype=object)
         final_info: Info = {}
         for i in ended.tolist():
             final_obs[i] = {key: value[i] for key, value in obs.items()}
-            final_info = self._add_info(final_info, step_info(outcome, metrics, i), i)
+            final_info = self._add_info(final_info, step_info(outcome, i), i)
         mask = np.zeros(self.num_envs, dtype=bool)
         mask[ended] = True
         return {

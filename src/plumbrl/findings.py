@@ -1,9 +1,10 @@
 """The vocabulary that every room shares: evidence, findings, checks, reports."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 CheckVerdict = Literal["passed", "failed", "skipped", "inconclusive"]
 RunVerdict = Literal[
@@ -88,13 +89,24 @@ class Report:
     schema: int = field(default=1, kw_only=True)
 
     def to_json(self, indent: int | None = 2) -> str:
-        """Return the report as JSON."""
-        return json.dumps(asdict(self), indent=indent)
+        """Return the report as JSON; numbers that are none become null."""
+        return json.dumps(finite(asdict(self)), indent=indent)
 
     @property
     def exit_code(self) -> int:
         """3 when a check failed, else 0."""
         return 3 if any(c.verdict == "failed" for c in self.checks) else 0
+
+
+def finite(value: Any) -> Any:
+    """Replace what JSON cannot say (NaN, infinities) by None, deep inside."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
 
 
 def most_severe(findings: Iterable[Finding]) -> Finding | None:

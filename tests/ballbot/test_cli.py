@@ -47,6 +47,7 @@ def test_browse_env_builds_previews_and_saves(tmp_path):
     lines = [
         "list", "load perlin_directional", "terrain hils", "terrain hills",
         "set terrain.num_hills 30", "set terrain.nmu_hills 3", "set terrain.num_hills many",
+        "set terrain [", "load empty.yaml", "save /proc/nowhere/x.yaml",
         "show", "all", "fly", "set", f"save {tmp_path / 'mine.yaml'}",
         f"save {tmp_path / 'mine.yaml'}", "preview", "quit",
     ]  # fmt: skip
@@ -71,6 +72,8 @@ def test_browse_env_builds_previews_and_saves(tmp_path):
         ("test_pid", ["--env_config", "nowhere.yaml"], "nowhere.yaml"),
         ("test_pid", ["--video", "ride.avi", "--seconds", "0.1"], ".mp4"),
         ("test_pid", ["--controler", "pid"], "--controller"),
+        ("test_pid", ["--seed", "-1"], "Seed"),
+        ("test_pid", ["--picture", "a.xyz"], ".png"),
         ("visualize_env", ["--action_mode", "sleep"], "balance"),
         ("visualize_env", ["--env_config", "a.yaml", "--terrain_type", "flat"], "only one"),
         ("browse_env", ["--train_config", "nowhere.yaml"], "nowhere.yaml"),

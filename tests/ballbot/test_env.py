@@ -1,9 +1,12 @@
 """`Ballbot-v0` as Gymnasium and Stable-Baselines3 want it, and its own promises."""
 
+from copy import deepcopy
+
 import gymnasium
 import mujoco
 import numpy as np
 import pytest
+import yaml
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
@@ -154,6 +157,36 @@ def test_observations_are_not_aliased():
         np.testing.assert_array_equal(value, kept[key])
 
 
+def test_a_copy_lives_its_own_life():
+    env = BallbotEnv()
+    env.reset(seed=0)
+    copy = deepcopy(env)
+    for _ in range(5):
+        a, b = env.step(np.full(3, 0.3)), copy.step(np.full(3, 0.3))
+        np.testing.assert_array_equal(a[0]["proprioception"], b[0]["proprioception"])
+    copy.step(np.full(3, 0.3))
+    assert np.abs(copy.data.qpos - env.data.qpos).max() > 1e-6
+
+
+def test_robot_files_that_are_wrong_are_named(tmp_path):
+    from ballbot.model.parameters import load_robot
+
+    default = load_robot("default").model_dump(mode="json")
+    cases = {
+        "whels": ({**default, "whels": 1}, "'wheels'"),
+        "no cameras": ({**default, "cameras": []}, "no cameras"),
+        "size": ({**default, "base": [{**default["base"][0], "size": [1, 1, 1, 1, 1]}]}, "robot"),
+    }
+    for name, (data, said) in cases.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(data))
+        with pytest.raises(UserError, match=said):
+            BallbotEnv(robot=str(path), cameras={"enabled": True})
+    (tmp_path / "bad.yaml").write_text("[")
+    with pytest.raises(UserError, match="YAML"):
+        BallbotEnv(robot=str(tmp_path / "bad.yaml"))
+
+
 def test_target_and_command_are_seen_from_the_robot():
     env = BallbotEnv(
         observation=("target", "heading_error", "heading"),
@@ -199,6 +232,10 @@ def test_rendering_needs_no_graphics_library():
         ({"config": "no/such/file.yaml"}, "no/such/file.yaml"),
         ({"render_mode": "ascii"}, "rgb_array"),
         ({"reward": {"type": "velocity"}}, "command.enabled"),
+        ({"reward": {"target_direction": [0, 0]}}, "target_direction"),
+        ({"control_hz": 1}, "control_hz"),
+        ({"cameras": {"max_depth": 1e9}}, "max_depth"),
+        ({"randomization": {"latency_ms": [0, 1e12]}}, "latency_ms"),
     ],
 )
 def test_bad_settings_are_named_with_the_nearest_valid_one(settings, hint):

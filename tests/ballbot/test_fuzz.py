@@ -39,16 +39,40 @@ def test_any_action(actions, seed):
 
 
 NUMBERS = st.one_of(ANY_FLOAT, st.integers(-5, 1000), st.sampled_from([0, 1, 100, 500, "x", None]))
+PARTS = st.lists(
+    st.fixed_dictionaries(
+        {"config": st.fixed_dictionaries({"type": st.sampled_from(["perlin", "ramp", "oops"])})},
+        optional={"weight": ANY_FLOAT},
+    ),
+    max_size=2,
+)
+TERRAINS = ["perlin", "hills", "flat", "mixed", "wavy", "sinusoidal", "gradient", "ridge_valley"]
 VALUES = st.one_of(
-    NUMBERS, st.booleans(), st.text(max_size=5), st.lists(NUMBERS, max_size=3), st.just({})
+    PARTS, NUMBERS, st.booleans(), st.text(max_size=5), st.lists(NUMBERS, max_size=3), st.just({})
 )
 SCALARS = ["control_hz", "timestep", "episode_seconds", "max_tilt_deg", "robot", "integrator"]
 SCALARS += ["observation", "wheel_model", "description", "shaping", "nonsense"]
 NESTED = {
-    "terrain": ["type", "half_size", "resolution", "height", "octaves", "feature_size", "oops"],
+    "shaping": ["potential", "weight", "gamma", "goal"],
+    "terrain": [
+        "type",
+        "half_size",
+        "resolution",
+        "height",
+        "octaves",
+        "feature_size",
+        "oops",
+        "frequency",
+        "amplitudes",
+        "frequencies",
+        "hill_radius",
+        "components",
+        "blend_mode",
+        "max_slope",
+    ],
     "reward": ["type", "scale", "target_direction", "survival_bonus", "oops"],
     "cameras": ["enabled", "width", "height", "rate_hz", "max_depth"],
-    "command": ["enabled", "max_speed", "resample_seconds"],
+    "command": ["enabled", "heading", "max_speed", "resample_seconds"],
     "start": ["tilt_deg", "speed", "heading_deg", "distance"],
     "randomization": ["mass", "friction", "motor_gain", "latency_ms", "sensor_noise", "push_speed"],
 }
@@ -65,7 +89,7 @@ def configurations(draw):
             keys = draw(st.lists(st.sampled_from(NESTED[part]), max_size=2, unique=True))
             config[part] = {key: draw(VALUES) for key in keys}
             if part == "terrain" and "type" not in config[part]:
-                config[part]["type"] = draw(st.sampled_from(["perlin", "hills", "flat"]))
+                config[part]["type"] = draw(st.sampled_from(TERRAINS))
     return config
 
 

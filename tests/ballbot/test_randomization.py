@@ -76,6 +76,20 @@ def test_a_late_torque_acts_for_the_rest_of_the_control_step():
     assert speeds[1] / speeds[0] == pytest.approx(0.4, abs=0.08)
 
 
+def test_a_strong_motor_is_not_clipped():
+    """A gain above 1 acts at full action too: wheel speeds after a step are in proportion."""
+    config = make_config(None)
+    speeds = []
+    for gain in (1.0, 1.2):
+        robots = Robots(config, 1, batched=False)
+        robots.rngs = [np.random.default_rng(0)]
+        robots.reset([0])
+        robots._variation.motor_gain[:] = gain
+        robots.step(np.full((1, 3), 1.0))
+        speeds.append(robots.state.wheel_speed[0].mean())
+    assert speeds[1] / speeds[0] == pytest.approx(1.2, abs=0.03)
+
+
 def test_sensor_noise_has_its_scale_and_leaves_the_known_alone():
     config = make_config(None, randomization={"sensor_noise": 0.01})
     robots = Robots(config, 200, batched=True)

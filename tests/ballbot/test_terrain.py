@@ -139,6 +139,54 @@ def test_resting_height_on_simple_ground():
     assert height == pytest.approx(exact + CLEARANCE, abs=3e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    weights=st.lists(st.floats(0.05, 5), min_size=1, max_size=3),
+    names=st.lists(st.sampled_from(["perlin", "ramp", "bowl", "hills", "stepped"]), min_size=3),
+    mode=st.sampled_from(["additive", "weighted", "max"]),
+    half_size=st.floats(2, 30),
+)
+def test_mixed_terrain_stays_in_its_bounds(weights, names, mode, half_size):
+    """Parts are drawn on the whole terrain's grid, and bounded on it."""
+    bowl = {"center": (3.0, 0.0)}
+    parts = [
+        {"weight": w, "config": {"type": n} | (bowl if n == "bowl" else {})}
+        for w, n in zip(weights, names, strict=False)
+    ]
+    config = terrain("mixed", components=parts, blend_mode=mode, half_size=half_size, resolution=65)
+    for seed in range(3):
+        heights = generate(config, np.random.default_rng(seed))
+        assert heights.max() <= max_height(config) * (1 + 1e-9)
+
+
+def test_a_ball_on_coarse_ground_is_not_inside_it():
+    n, half = 17, 100.0
+    axis = np.linspace(-half, half, n)
+    slope = np.tan(np.deg2rad(39))
+    ramp = np.repeat((slope * axis)[None], n, axis=0)
+    height = resting_height(0.11, ramp, half, 3.0, 1.0)
+    assert height >= slope * 3.0 + 0.11 / np.cos(np.deg2rad(39)) - 1e-4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"type": "wavy", "amplitudes": [0.1]},
+        {"type": "perlin", "feature_size": 1e17},
+        {"type": "sinusoidal", "frequency": 1e308},
+        {"type": "mixed", "components": []},
+    ],
+)
+def test_impossible_parameters_are_refused(settings):
+    with pytest.raises(UserError):
+        make_config(None, terrain=settings)
+
+
+def test_hills_larger_than_the_ground_are_no_error():
+    heights = generate(terrain("hills", hill_radius=20.0), np.random.default_rng(0))
+    assert np.isfinite(heights).all()
+
+
 def test_unknown_terrain_names_the_nearest():
     with pytest.raises(UserError, match="'sinusoidal'"):
         make_config(None, terrain={"type": "sinusodal"})

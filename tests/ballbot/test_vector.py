@@ -159,12 +159,35 @@ def test_sb3_episode_statistics_add_up():
         assert sum(info["episode_terms"].values()) == pytest.approx(totals[i], abs=1e-5)
 
 
+@pytest.mark.parametrize("bad", [np.nan, 1e9, np.inf])
+def test_a_diverged_robot_ends_alone(bad):
+    env, calm = BallbotVectorEnv(3), BallbotVectorEnv(3)
+    for e in (env, calm):
+        e.reset(seed=0)
+        e.step(np.zeros((3, 3)))
+    env.robots.physics.qvel[1, 2] = bad
+    result, expected = (e.step(np.zeros((3, 3))) for e in (env, calm))
+    assert list(result[2]) == [False, True, False]
+    assert result[4]["final_info"]["termination"][1] == "diverged"
+    assert env.observation_space.contains(result[0])
+    assert np.isfinite(result[1]).all()
+    for i in (0, 2):
+        np.testing.assert_array_equal(
+            result[0]["proprioception"][i], expected[0]["proprioception"][i]
+        )
+    for _ in range(3):
+        assert not env.step(np.zeros((3, 3)))[2].any()
+
+
 def test_bad_calls_say_so():
-    with pytest.raises(UserError):
-        BallbotVectorEnv(0)
+    for num in (0, "2"):
+        with pytest.raises(UserError):
+            BallbotVectorEnv(num)
     env = BallbotVectorEnv(2)
     with pytest.raises(UserError):
         env.reset(seed=[1, 2, 3])
+    with pytest.raises(UserError):
+        env.reset(seed=-5)
     env.reset(seed=0)
     with pytest.raises(UserError):
         env.step(np.zeros((3, 3)))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from plumbrl.findings import Check
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.training.config import TrainConfig, load_config
 from plumbrl.training.judge import judge
+from plumbrl.training.train import first_env_seed
 
 ROOT = Path(__file__).parents[2]
 FLAT = ROOT / "configs/train/ballbot_flat.yaml"
@@ -57,7 +59,7 @@ def test_prints_the_report_it_saves(tiny_run):
     oracle = report["checks"][0]
     assert oracle["verdict"] == "passed"
     assert oracle["reason"].startswith("512 compared")
-    assert run.returncode == (3 if report["verdict"] in ("NOT_LEARNING", "BROKEN") else 0)
+    assert run.returncode == (3 if report["verdict"] != "HEALTHY" else 0)
 
 
 def test_progress_holds_every_update_with_sb3s_keys(tiny_run):
@@ -106,6 +108,20 @@ def test_same_seed_same_run(tiny_run, tmp_path):
                 assert a[i] == b[order[key]], key
 
 
+def test_interrupting_saves_the_model(tmp_path):
+    args = [sys.executable, "-m", "plumbrl", "train", str(FLAT), "--out", str(tmp_path)]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        run.stdout.readline()  # the first line of progress: it is learning
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    (folder,) = tmp_path.glob("*/*/*")
+    assert str(folder) in said
+    assert "Traceback" not in said
+    assert (folder / "model.zip").is_file()
+    assert (folder / "vecnormalize.pkl").is_file()
+
+
 @pytest.mark.parametrize("env", ["CartPole-v1"])
 def test_trains_on_any_environment(env, tmp_path):
     config = {
@@ -132,6 +148,7 @@ def evaluation(policy, returns):
     [
         (100, "passed", "HEALTHY", None),
         (50, "passed", "NOT_CONVERGED", "task.below-baseline"),
+        (80, "passed", "HEALTHY", None),
         (3, "passed", "NOT_LEARNING", "task.no-better-than-random"),
         (100, "failed", "BROKEN", None),
     ],
@@ -147,7 +164,15 @@ def test_verdicts(trained, check, verdict, cause):
     report = judge(config, Path("run"), [Check("oracle", check)], [], evaluations)
     assert report.verdict == verdict
     assert [f.cause for f in report.findings] == ([cause] if cause else [])
-    assert report.exit_code == (3 if verdict in ("NOT_LEARNING", "BROKEN") else 0)
+    assert report.exit_code == (0 if verdict == "HEALTHY" else 3)
+
+
+def test_runs_with_neighbouring_seeds_share_no_environment():
+    config = load_config(FLAT)
+    firsts = [first_env_seed(config.model_copy(update={"seed": s})) for s in range(20)]
+    firsts.append(config.eval.seed)
+    gaps = np.diff(np.sort(firsts))
+    assert gaps.min() > config.num_envs
 
 
 @pytest.mark.parametrize(
@@ -165,7 +190,13 @@ def test_verdicts(trained, check, verdict, cause):
         ({"env.id": "balbot:Ballbot-v0"}, "balbot"),
         ({"env.kwargs.terrain.type": "perln"}, "'perlin'"),
         ({"env.kwargs.num_envs": 3}, "num_envs"),
-        ({"eval.seed": 5}, "eval.seed"),
+        ({"eval.seed": -5}, "eval.seed"),
+        ({"seed": "["}, "seed"),
+        ({"env.id": ":"}, "Environment"),
+        ({"out": "/proc/nowhere"}, "/proc/nowhere"),
+        ({"algo.kwargs.gamma": 2}, "gamma"),
+        ({"algo.kwargs.gamma": "x"}, "gamma"),
+        ({"algo.kwargs.n_epochs": 0}, "n_epochs"),
         ({"seed.x": 5}, "seed"),
         ({"algo.kwargs.n_steps": -3}, "n_steps"),
     ],
@@ -199,6 +230,8 @@ def test_yaml_numbers_written_as_words_are_numbers(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("env: {id: CartPole-v1}\ntotal_timesteps: 1e6\nalgo: {policy: MlpPolicy}\n")
     assert load_config(path).total_timesteps == 1_000_000
+    config = load_config(path, {"algo.kwargs.learning_rate": "1e-3"})
+    assert config.algo.kwargs["learning_rate"] == 1e-3
     path.write_text("env: [1]\n")
     with pytest.raises(UserError, match="env"):
         load_config(path)

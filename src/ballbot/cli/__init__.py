@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
 from ballbot.errors import UserError
 
 
@@ -12,8 +14,8 @@ def guarded(name: str, run: Callable[[], None]) -> None:
     """Run a command; turn a `UserError` into one line and exit code 2."""
     try:
         run()
-    except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+    except (UserError, OSError, gymnasium.error.Error) as error:
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, EOFError):
         sys.exit(130)
@@ -40,5 +42,7 @@ def chosen_config(
     env = read_yaml(train_config).get("env")
     if not isinstance(env, dict):
         raise UserError(f"{train_config} has no section 'env'.")
-    base = read_yaml(train_config.parent / env["config"]) if env.get("config") else {}
-    return merge(base, env.get("kwargs") or {})
+    file, kwargs = env.get("config"), env.get("kwargs") or {}
+    if not isinstance(file, str | None) or not isinstance(kwargs, dict):
+        raise UserError(f"{train_config}: env.config is a path and env.kwargs holds settings.")
+    return merge(read_yaml(train_config.parent / file) if file else {}, kwargs)

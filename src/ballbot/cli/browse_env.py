@@ -102,17 +102,22 @@ class Browser:
         )
 
     def _load(self, name: str) -> str:
+        from ballbot.config import read_yaml
+
         files = self._files()
         path = files.get(name) or next((p for p in files.values() if p.stem == name), Path(name))
         if not path.is_file():
             raise unknown_name("file", name, files)
-        training = "env" in yaml.safe_load(path.read_text())
+        training = "env" in read_yaml(path)
         self._try(chosen_config(None if training else path, path if training else None, None))
         return f"loaded {path}"
 
     def _set(self, key: str, value: str) -> str:
         *parents, last = key.split(".")
-        change: dict[str, Any] = {last: yaml.safe_load(value)}
+        try:
+            change: dict[str, Any] = {last: yaml.safe_load(value)}
+        except yaml.YAMLError:
+            raise UserError(f"cannot read the value {value!r}.") from None
         for parent in reversed(parents):
             change = {parent: change}
         return self._change(*next(iter(change.items())))
@@ -147,8 +152,11 @@ class Browser:
         path = Path(name)
         if path.exists():
             raise UserError(f"{path} exists; choose another name.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}.") from None
         return f"saved {path}"
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ballbot.cli import chosen_config, guarded
+from ballbot.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def run(options: Options) -> None:
     from ballbot.env import BallbotEnv
     from ballbot.video import write_video
 
+    if options.picture and options.picture.suffix.lower() not in (".png", ".jpg"):
+        raise UserError(f"a picture is a .png or .jpg file; got {options.picture.name!r}.")
     settings = chosen_config(options.env_config, None, options.terrain_type)
     config = make_config(settings, episode_seconds=options.seconds)
     env = BallbotEnv(config, render_mode="rgb_array")

@@ -122,7 +122,12 @@ def set_terrain(model: mujoco.MjModel, heights: np.ndarray) -> None:
         model: A model built with a `Ground` that is no plane.
         heights: Elevations (n, n) in metres, at least 0 and at most the `Ground.height`; rows
             run along y, columns along x.
+
+    Raises:
+        ValueError: Heights outside that range, or not finite.
     """
+    if not (heights.min() >= 0 and heights.max() <= model.hfield_size[0, 2] * (1 + 1e-9)):
+        raise ValueError("heights outside the range of the height field")
     model.hfield_data[:] = (heights / model.hfield_size[0, 2]).ravel()
 
 
@@ -192,7 +197,6 @@ def _motors_xml(robot: RobotParameters) -> str:
     gear = robot.wheels.torque_max * robot.wheels.direction
     return "".join(
         f"""
-    <motor name="motor_{k}" joint="motor_{k}" gear="{gear:.10g}" ctrllimited="true"
-      ctrlrange="-1 1"/>"""
+    <motor name="motor_{k}" joint="motor_{k}" gear="{gear:.10g}" ctrllimited="false"/>"""
         for k in range(3)
     )

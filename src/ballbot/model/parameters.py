@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ballbot.errors import unknown_name
+from ballbot.errors import UserError, sentence, unknown_name
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -141,7 +141,7 @@ def load_robot(name: str) -> RobotParameters:
         name: ``"default"``, ``"paper"``, or a path that ends in ``.yaml``.
 
     Raises:
-        UserError: There is no such robot.
+        UserError: There is no such robot, or its file is wrong.
     """
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         text = Path(name).read_text()
@@ -149,4 +149,9 @@ def load_robot(name: str) -> RobotParameters:
         text = (resources.files("ballbot.model") / "robots" / f"{name}.yaml").read_text()
     else:
         raise unknown_name("robot", name, robot_names())
-    return RobotParameters.model_validate(yaml.safe_load(text))
+    try:
+        return RobotParameters.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}.") from None
+    except ValidationError as error:
+        raise UserError(f"{name}: {sentence(error)}") from None

@@ -15,7 +15,7 @@ centre) is n = (0.71, 0, 0.71), the tangent is t = (0, 1, 0), and the axle is a 
 (0.71, 0, -0.71), upwards -a. A motor speed w moves the wheel's surface at the contact along
 (w a) x (-r n) = w r t.
 
-``rollers`` builds the barrels of a real omniwheel from the same parameters: slower (36 more
+``rollers`` builds the barrels of a real omniwheel from the same parameters: slower (33 more
 degrees of freedom) and it shakes as a real one does.
 """
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ballbot.errors import UserError
 from ballbot.model.parameters import RobotParameters, Rollers, WheelModel
 
 Array = np.ndarray
@@ -108,7 +109,7 @@ def _roller_wheel(robot: RobotParameters, k: int, frame: WheelFrame) -> str:
     w, rollers = robot.wheels, robot.wheels.rollers
     hub_mass = w.mass - rollers.rings * rollers.per_ring * rollers.mass
     if hub_mass <= 0:
-        raise ValueError("The rollers weigh more than the wheel they sit on.")
+        raise UserError("wheels.rollers: the rollers weigh more than the wheel they sit on.")
     barrels = "".join(
         _barrel_xml(rollers, w.radius, k, ring, i)
         for ring in range(rollers.rings)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ballbot.model.parameters import Finite, Frozen, NotNegative, Positive
+from ballbot.model.parameters import Finite, Frozen, Positive
 
 Level = Literal["easy", "standard", "hard"]
 PERLIN_HEIGHTS: dict[Level, float] = {"easy": 0.05, "standard": 0.1, "hard": 0.16}
@@ -22,6 +22,10 @@ class Terrain(Frozen):
     """Samples along a side. More shows finer detail and costs time at each reset."""
 
 
+Height = Annotated[float, Field(gt=0, le=20)]
+Frequency = Annotated[float, Field(gt=0, le=20)]
+
+
 class Flat(Terrain):
     """An infinite plane."""
 
@@ -34,22 +38,22 @@ class Perlin(Terrain):
     type: Literal["perlin"] = "perlin"
     level: Level = "standard"
     """Sets the height: easy 0.05, standard 0.1 (the published terrain), hard 0.16 m."""
-    height: Positive | None = None
+    height: Height | None = None
     """Lowest to highest point; overrides `level`."""
-    feature_size: Positive = 0.68
+    feature_size: Annotated[float, Field(ge=0.05, le=100)] = 0.68
     """Distance between the bumps of the first octave."""
     octaves: Annotated[int, Field(ge=1, le=8)] = 4
-    persistence: Positive = 0.2
+    persistence: Annotated[float, Field(gt=0, le=2)] = 0.2
     """Height of each octave over the one before; more makes the ground rougher."""
-    lacunarity: Positive = 2.0
+    lacunarity: Annotated[float, Field(ge=1, le=8)] = 2.0
 
 
 class Sinusoidal(Terrain):
     """An egg-box or a corrugated sheet."""
 
     type: Literal["sinusoidal"] = "sinusoidal"
-    amplitude: Positive = 0.03
-    frequency: Positive = 0.4
+    amplitude: Height = 0.03
+    frequency: Frequency = 0.4
     """Waves per metre."""
     direction: Literal["x", "y", "both"] = "both"
     phase: Finite = 0.0
@@ -60,7 +64,7 @@ class Hills(Terrain):
 
     type: Literal["hills"] = "hills"
     num_hills: Annotated[int, Field(ge=1, le=200)] = 12
-    hill_height: Positive = 0.12
+    hill_height: Height = 0.12
     hill_radius: Positive = 0.8
     flat_ratio: Fraction = 0.1
     """Share of the half size around the start that stays free of hill tops."""
@@ -84,7 +88,7 @@ class Stepped(Terrain):
 
     type: Literal["stepped"] = "stepped"
     num_steps: Annotated[int, Field(ge=1, le=50)] = 5
-    step_height: Positive = 0.008
+    step_height: Height = 0.008
 
 
 class Terraced(Terrain):
@@ -92,7 +96,7 @@ class Terraced(Terrain):
 
     type: Literal["terraced"] = "terraced"
     num_terraces: Annotated[int, Field(ge=1, le=50)] = 5
-    terrace_height: Positive = 0.03
+    terrace_height: Height = 0.03
     transition_width: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Share of a terrace's depth taken by the slope up to it."""
     direction: Literal["x", "y", "radial"] = "x"
@@ -102,7 +106,7 @@ class Bowl(Terrain):
     """A hollow around its centre."""
 
     type: Literal["bowl"] = "bowl"
-    depth: Positive = 0.3
+    depth: Height = 0.3
     radius: Positive = 3.0
     center: Point = (0.0, 0.0)
     smoothness: Fraction = 0.5
@@ -113,8 +117,8 @@ class RidgeValley(Terrain):
     """Parallel ridges and valleys."""
 
     type: Literal["ridge_valley"] = "ridge_valley"
-    ridge_height: Positive = 0.06
-    valley_depth: NotNegative = 0.04
+    ridge_height: Height = 0.06
+    valley_depth: Annotated[float, Field(ge=0, le=20)] = 0.04
     spacing: Positive = 2.0
     orientation: Literal["x", "y", "diagonal"] = "x"
     smoothness: Fraction = 0.7
@@ -125,9 +129,9 @@ class Spiral(Terrain):
     """A spiral wave around its centre."""
 
     type: Literal["spiral"] = "spiral"
-    spiral_tightness: Positive = 0.5
+    spiral_tightness: Frequency = 0.5
     """Turns per metre of radius."""
-    height_variation: Positive = 0.06
+    height_variation: Height = 0.06
     direction: Literal["cw", "ccw"] = "cw"
     center: Point = (0.0, 0.0)
 
@@ -136,10 +140,19 @@ class Wavy(Terrain):
     """A sum of plane waves."""
 
     type: Literal["wavy"] = "wavy"
-    amplitudes: tuple[Positive, ...] = (0.03, 0.02, 0.01)
-    frequencies: tuple[Positive, ...] = (0.15, 0.3, 0.6)
+    amplitudes: tuple[Height, ...] = (0.03, 0.02, 0.01)
+    frequencies: tuple[Frequency, ...] = (0.15, 0.3, 0.6)
     directions: tuple[Finite, ...] = (0.0, 45.0, 90.0)
     phases: tuple[Finite, ...] = (0.0, 0.5, 1.0)
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "Wavy":
+        lengths = {
+            len(x) for x in (self.amplitudes, self.frequencies, self.directions, self.phases)
+        }
+        if len(lengths) != 1 or not self.amplitudes:
+            raise ValueError("amplitudes, frequencies, directions and phases must be equally many")
+        return self
 
 
 class Gradient(Terrain):
@@ -156,7 +169,7 @@ class Gradient(Terrain):
 class Component(Frozen):
     """A part of a mixed terrain."""
 
-    weight: Positive = 1.0
+    weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
     config: "TerrainConfig"
 
 

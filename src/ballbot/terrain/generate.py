@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ballbot.errors import UserError
 from ballbot.terrain import configs as c
 from ballbot.terrain.noise import fractal_noise
 
@@ -21,8 +22,16 @@ def generate(terrain: c.Terrain, rng: np.random.Generator) -> Array:
 
     Returns:
         Elevations (n, n) in metres, lowest point 0; rows run along y, columns along x.
+
+    Raises:
+        UserError: The parameters are so extreme that heights are not finite.
     """
-    heights = _raw(terrain, rng)
+    with np.errstate(over="ignore", invalid="ignore"):
+        heights = _raw(terrain, rng)
+    if not np.isfinite(heights).all():
+        raise UserError(
+            f"terrain {type(terrain).__name__}: these parameters give heights that are no numbers."
+        )
     return heights - heights.min()
 
 
@@ -33,7 +42,10 @@ def max_height(terrain: c.Terrain) -> float:
     if isinstance(terrain, c.Hills):
         return terrain.hill_height * terrain.num_hills
     if isinstance(terrain, c.Mixed):
-        return max(0.01, sum(2 * p.weight * max_height(p.config) for p in terrain.components))
+        weights = np.array([p.weight for p in terrain.components])
+        highest = weights * [max_height(part) for part in _parts(terrain)]
+        total = highest.max() if terrain.blend_mode == "max" else highest.sum()
+        return total / (weights.sum() if terrain.blend_mode == "weighted" else 1)
     if isinstance(terrain, c.Gradient) and terrain.gradient_type == "perlin":
         return 4 * terrain.half_size * np.tan(np.deg2rad(terrain.max_slope))
     return max(0.01, float(np.ptp(_raw(terrain, np.random.default_rng(0)))))
@@ -96,7 +108,8 @@ def hills(rng: np.random.Generator, x: Array, y: Array, t: c.Hills) -> Array:
     """Gaussian bumps; tops keep clear of the start."""
     heights = 0 * (x + y)
     for _ in range(t.num_hills):
-        distance = rng.uniform(t.flat_ratio * t.half_size + t.hill_radius, 1.3 * t.half_size)
+        clear = min(t.flat_ratio * t.half_size + t.hill_radius, 1.3 * t.half_size)
+        distance = rng.uniform(clear, 1.3 * t.half_size)
         angle = rng.uniform(0, 2 * np.pi)
         dx, dy = x - distance * np.cos(angle), y - distance * np.sin(angle)
         heights = heights + np.exp(-2 * (dx**2 + dy**2) / t.hill_radius**2)
@@ -188,12 +201,17 @@ def gradient(rng: np.random.Generator, x: Array, y: Array, t: c.Gradient) -> Arr
     return slope * ((1 - t.smoothness) * distance + t.smoothness * growing)
 
 
+def _parts(t: c.Mixed) -> list[c.Terrain]:
+    """The parts of a mixed terrain, on its grid."""
+    grid = {"half_size": t.half_size, "resolution": t.resolution}
+    return [p.config.model_copy(update=grid) for p in t.components]
+
+
 @_shape(c.Mixed)
 def mixed(rng: np.random.Generator, x: Array, y: Array, t: c.Mixed) -> Array:
     """Blend of parts, each drawn on this terrain's grid."""
-    grid = {"half_size": t.half_size, "resolution": t.resolution}
     weights = np.array([p.weight for p in t.components])
-    parts = [_raw(p.config.model_copy(update=grid), rng) for p in t.components]
+    parts = [_raw(part, rng) for part in _parts(t)]
     stack = np.stack([w * (part - part.min()) for w, part in zip(weights, parts, strict=True)])
     if t.blend_mode == "max":
         return stack.max(axis=0)

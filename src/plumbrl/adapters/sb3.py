@@ -1,22 +1,24 @@
-"""Stable-Baselines3: from its rollout buffer to a snapshot."""
+"""Stable-Baselines3: from its rollout to a snapshot."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from plumbrl.snapshots import OnPolicyUpdate
+from plumbrl.snapshots import OnPolicyUpdate, Recorded
 
 Array = np.ndarray
+Observations = dict[str, Array]
 
 
 class OnPolicyWatch(BaseCallback):
-    """Hands every rollout over, just before its first gradient step, and leaves no trace.
+    """Records what happens, hands rollouts over before their first gradient step, leaves no trace.
 
     Training with and without the watch gives the same numbers: random state and the buffers of
     normalisation layers are put back.
@@ -33,60 +35,132 @@ class OnPolicyWatch(BaseCallback):
         self._receive = receive
         self._updates = updates
         self._seen = 0
+        self._steps: list[dict[str, Any]] = []
+
+    @property
+    def _watching(self) -> bool:
+        return self._updates is None or self._seen < self._updates
+
+    def _on_rollout_start(self) -> None:
+        self._steps = []
 
     def _on_step(self) -> bool:
+        if self._watching:
+            assert isinstance(self.model, OnPolicyAlgorithm)
+            self._steps.append(_record_step(self.model, self.locals))
         return True
 
     def _on_rollout_end(self) -> None:
-        if self._updates is None or self._seen < self._updates:
+        if self._watching:
             assert isinstance(self.model, OnPolicyAlgorithm)
-            self._receive(snapshot(self.model, self._seen))
+            recorded = _recorded(self.model, self._steps, self.locals)
+            self._receive(snapshot(self.model, self._seen, recorded))
         self._seen += 1
 
 
-def snapshot(model: OnPolicyAlgorithm, update: int) -> OnPolicyUpdate:
+def snapshot(
+    model: OnPolicyAlgorithm, update: int, recorded: Recorded | None = None
+) -> OnPolicyUpdate:
     """Return the rollout that `model` is about to learn from.
 
     Args:
         model: An SB3 on-policy algorithm whose rollout buffer is full.
         update: Index of the update that follows.
+        recorded: What really happened, if it was watched.
     """
     buffer = model.rollout_buffer
+    values_now, log_probs_now = _recomputed(model, buffer)
     return OnPolicyUpdate(
         step=model.num_timesteps,
         update=update,
+        gamma=model.gamma,
+        gae_lambda=model.gae_lambda,
+        observations=_by_name(buffer.observations),
+        actions=buffer.actions.copy(),
         log_probs=buffer.log_probs.copy(),
-        log_probs_now=_log_probs_now(model, buffer),
-        rewards=buffer.rewards.copy(),
         values=buffer.values.copy(),
         advantages=buffer.advantages.copy(),
         returns=buffer.returns.copy(),
+        log_probs_now=log_probs_now,
+        values_now=values_now,
+        recorded=recorded,
     )
 
 
-def _log_probs_now(model: OnPolicyAlgorithm, buffer: RolloutBuffer) -> Array:
-    """Recompute the stored log-probabilities in training mode, step by step of the rollout."""
-    rows = []
+def _record_step(model: OnPolicyAlgorithm, local: dict[str, Any]) -> dict[str, Any]:
+    """Copy a step before SB3 changes it: it adds the bootstrap to the rewards in place."""
+    dones, infos = np.array(local["dones"], dtype=bool), local["infos"]
+    truncated = np.array(
+        [
+            done and bool(info.get("TimeLimit.truncated"))
+            for done, info in zip(dones, infos, strict=True)
+        ]
+    )
+    finals = [info.get("terminal_observation") for info in infos]
+    return {
+        "observations": _by_name(model._last_obs),  # type: ignore[arg-type]
+        "actions": np.array(local["actions"]),
+        "rewards": np.array(local["rewards"], dtype=np.float64),
+        "values": local["values"].detach().cpu().numpy().reshape(-1).astype(np.float64),
+        "terminated": dones & ~truncated,
+        "truncated": truncated,
+        "final_values": _final_values(model, truncated, finals),
+        "episode_starts": np.array(model._last_episode_starts, dtype=bool),
+    }
+
+
+def _recorded(
+    model: OnPolicyAlgorithm, steps: list[dict[str, Any]], local: dict[str, Any]
+) -> Recorded:
+    stacked = {
+        key: np.stack([step[key] for step in steps]) for key in steps[0] if key != "observations"
+    }
+    names = steps[0]["observations"]
+    observations = {key: np.stack([s["observations"][key] for s in steps]) for key in names}
+    with _untouched(model.policy):
+        model.policy.set_training_mode(False)
+        tensor, _ = model.policy.obs_to_tensor(local["new_obs"])
+        last = model.policy.predict_values(tensor).cpu().numpy().reshape(-1).astype(np.float64)
+    return Recorded(observations=observations, last_values=last, **stacked)
+
+
+def _final_values(model: OnPolicyAlgorithm, truncated: Array, finals: list[Any]) -> Array:
+    values = np.zeros(len(truncated))
+    with _untouched(model.policy):
+        model.policy.set_training_mode(False)
+        for i in np.flatnonzero(truncated):
+            if finals[i] is not None:
+                tensor, _ = model.policy.obs_to_tensor(finals[i])
+                values[i] = float(model.policy.predict_values(tensor))
+    return values
+
+
+def _recomputed(model: OnPolicyAlgorithm, buffer: RolloutBuffer) -> tuple[Array, Array]:
+    """Recompute values and log-probabilities in training mode, step by step of the rollout."""
+    values, log_probs = [], []
     with _untouched(model.policy):
         model.policy.set_training_mode(True)
         for t in range(buffer.buffer_size):
             actions = torch.as_tensor(buffer.actions[t], device=model.device)
             if isinstance(model.action_space, spaces.Discrete):
                 actions = actions.long().flatten()
-            _, log_prob, _ = model.policy.evaluate_actions(_observations(model, buffer, t), actions)
-            rows.append(log_prob.cpu().numpy())
-    return np.stack(rows)
+            value, log_prob, _ = model.policy.evaluate_actions(_observations(model, t), actions)
+            values.append(value.cpu().numpy().reshape(-1))
+            log_probs.append(log_prob.cpu().numpy())
+    return np.stack(values), np.stack(log_probs)
 
 
-def _observations(
-    model: OnPolicyAlgorithm, buffer: RolloutBuffer, t: int
-) -> torch.Tensor | dict[str, torch.Tensor]:
-    if isinstance(buffer, DictRolloutBuffer):
-        return {
-            key: torch.as_tensor(part[t], device=model.device)
-            for key, part in buffer.observations.items()
-        }
-    return torch.as_tensor(buffer.observations[t], device=model.device)
+def _observations(model: OnPolicyAlgorithm, t: int) -> torch.Tensor | dict[str, torch.Tensor]:
+    stored = model.rollout_buffer.observations
+    if isinstance(stored, dict):
+        return {k: torch.as_tensor(part[t], device=model.device) for k, part in stored.items()}
+    return torch.as_tensor(stored[t], device=model.device)
+
+
+def _by_name(observations: Array | dict[str, Array]) -> Observations:
+    if isinstance(observations, dict):
+        return {key: np.array(part) for key, part in observations.items()}
+    return {"": np.array(observations)}
 
 
 @contextmanager

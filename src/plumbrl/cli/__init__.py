@@ -28,20 +28,20 @@ def main(args: list[str] | None = None) -> None:
 
 def ballbot_train() -> None:
     """`ballbot-train --config FILE`: the same as `plumbrl train FILE`."""
-    args = sys.argv[1:]
-    if args[:1] == ["--config"]:
-        args = args[1:]
+    args: list[str] = []
+    for arg in sys.argv[1:]:
+        args += [arg.removeprefix("--config=")] if arg != "--config" else []
     sys.exit(_run("train", args))
 
 
 def _run(name: str, args: list[str]) -> int:
     try:
         return import_module(f"plumbrl.cli.{name}").run(args)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"plumbrl {name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"interrupted; {error}" if error.args else "interrupted", file=sys.stderr)
         return 130
 
 

@@ -63,5 +63,8 @@ def dotted(args: list[str]) -> dict[str, object]:
             if not rest:
                 raise UserError(f"--{key} needs a value.")
             value = rest.pop(0)
-        overrides[key.replace("-", "_")] = yaml.safe_load(value)
+        try:
+            overrides[key.replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--{key}: cannot read the value {value!r}.") from None
     return overrides

@@ -1,9 +1,6 @@
-"""Stored log-probabilities must be those of the policy that is about to be updated."""
+"""Stored log-probabilities and values must be those of the policy that is about to be updated."""
 
-import numpy as np
-
-from plumbrl.causes import finding
-from plumbrl.findings import Check, Evidence, Finding
+from plumbrl.oracles.compare import Outcome, difference, failed, passed
 from plumbrl.snapshots import OnPolicyUpdate
 
 TOLERANCE = 1e-3
@@ -11,29 +8,25 @@ TOLERANCE = 1e-3
 about 1e-6 per action dimension; 1e-3 would move the importance ratio by 0.1 %."""
 
 
-def check_log_probs(update: OnPolicyUpdate) -> tuple[Check, Finding | None]:
-    """Compare stored with recomputed log-probabilities.
-
-    A NaN or an infinity on either side counts as a mismatch.
-
-    Returns:
-        The check, and a finding if it failed.
-    """
+def check_log_probs(update: OnPolicyUpdate) -> Outcome:
+    """Compare stored with recomputed log-probabilities; a NaN on either side is a mismatch."""
     name = "log-probabilities recomputed before the first gradient step"
-    with np.errstate(invalid="ignore"):  # infinity minus infinity is a mismatch too
-        gap = np.abs(update.log_probs_now - update.log_probs)
-    wrong = ~(gap <= TOLERANCE * np.maximum(1.0, np.abs(update.log_probs)))
-    wrong |= ~np.isfinite(update.log_probs)
-    worst = float(np.nanmax(gap)) if np.isfinite(gap).any() else float("nan")
-    if not wrong.any():
-        return Check(name, "passed", f"{gap.size} compared, largest difference {worst:.1e}"), None
-    share = float(wrong.mean())
-    reason = f"{share:.1%} of {gap.size} differ, largest difference {worst:.3g}"
-    where = f"rollout of update {update.update}"
-    evidence = (
-        Evidence("share of mismatched log-probabilities", share, "0", "", where),
-        Evidence("largest difference", worst, f"at most {TOLERANCE:g}", "nat", where),
-    )
-    return Check(name, "failed", reason), finding(
-        "data.log-prob-mismatch", step=update.step, evidence=evidence
-    )
+    gap = difference(update.log_probs, update.log_probs_now, TOLERANCE)
+    if not gap.wrong.any():
+        return passed(name, gap.wrong.size, gap.worst)
+    return failed(
+        name, "data.log-prob-mismatch", gap, what="log-probabilities", tolerance=TOLERANCE,
+        step=update.step, update=update.update,
+    )  # fmt: skip
+
+
+def check_values(update: OnPolicyUpdate) -> Outcome:
+    """Compare stored with recomputed value estimates."""
+    name = "values recomputed before the first gradient step"
+    gap = difference(update.values, update.values_now, TOLERANCE)
+    if not gap.wrong.any():
+        return passed(name, gap.wrong.size, gap.worst)
+    return failed(
+        name, "data.value-mismatch", gap, what="values", tolerance=TOLERANCE,
+        step=update.step, update=update.update,
+    )  # fmt: skip

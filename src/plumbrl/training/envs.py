@@ -70,7 +70,7 @@ def _has_native_vector(env_id: str) -> bool:
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         metadata = getattr(creator, "metadata", {})
         return metadata.get("autoreset_mode") is gymnasium.vector.AutoresetMode.SAME_STEP
-    except (gymnasium.error.Error, ImportError) as error:
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
         raise UserError(f"Environment {env_id}: {_one_line(error)}") from error
 
 

@@ -16,7 +16,7 @@ from plumbrl.adapters.sb3 import OnPolicyWatch
 from plumbrl.errors import UserError, unknown
 from plumbrl.findings import Check, Finding, Report
 from plumbrl.metrics.episodes import Evaluation
-from plumbrl.oracles import check_log_probs
+from plumbrl.oracles import check_update
 from plumbrl.runs import RunFolder
 from plumbrl.snapshots import OnPolicyUpdate
 from plumbrl.training.callbacks import EpisodeLog
@@ -51,11 +51,11 @@ class Verifier:
 
     def receive(self, update: OnPolicyUpdate) -> None:
         """Check one rollout."""
-        check, finding = check_log_probs(update)
-        self.checks.append(check)
-        if finding:
-            self.findings.append(finding)
-            self._folder.add_finding(finding)
+        for check, finding in check_update(update):
+            self.checks.append(check)
+            if finding:
+                self.findings.append(finding)
+                self._folder.add_finding(finding)
 
 
 def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Trained:
@@ -67,9 +67,13 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
 
     Returns:
         The run folder, the report, and the evaluations it rests on.
+
+    Raises:
+        UserError: The environment or the algorithm refuses its arguments.
+        KeyboardInterrupt: Training was interrupted; the model so far is saved.
     """
     torch.set_num_threads(config.torch_threads)
-    venv = make_sb3(config.env, config.num_envs, config.seed)
+    venv = make_sb3(config.env, config.num_envs, first_env_seed(config))
     venv = _normalized(venv, config)
     model = build_model(config, venv)
     folder = _start_folder(config)
@@ -80,7 +84,11 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
     if progress:
         callbacks.append(progress)
     begin = time.perf_counter()
-    model.learn(config.total_timesteps, CallbackList(callbacks))
+    try:
+        model.learn(config.total_timesteps, CallbackList(callbacks))
+    except KeyboardInterrupt:
+        _save(model, folder)
+        raise KeyboardInterrupt(f"saved the model to {folder.path}") from None
     seconds = time.perf_counter() - begin
     model.logger.dump(model.num_timesteps)  # SB3 never writes the metrics of the last update
     model.logger.close()
@@ -109,6 +117,20 @@ def build_model(config: TrainConfig, venv: VecEnv) -> OnPolicyAlgorithm:
         raise UserError(f"algo: {algo.name} says: {' '.join(str(error).split())}") from error
 
 
+def first_env_seed(config: TrainConfig) -> int:
+    """Return the seed of environment 0; environment i has this plus i.
+
+    Drawn from the master seed, so that runs with neighbouring master seeds share no environment,
+    and disjoint from the evaluation's seeds.
+    """
+    last = config.eval.seed + config.eval.episodes
+    draws = np.random.SeedSequence(config.seed).generate_state(16) % 2**31
+    for seed in draws.tolist():
+        if seed >= last or seed + config.num_envs <= config.eval.seed:
+            return seed
+    raise UserError("eval.seed: no training seeds are left beside the evaluation's.")
+
+
 def _policy_arguments(algo: AlgoSection) -> dict[str, Any]:
     layers = list(algo.net_arch)
     activations = torch.nn.modules.activation.__all__
@@ -125,7 +147,11 @@ def _start_folder(config: TrainConfig) -> RunFolder:
     env = config.env.id.rpartition(":")[2]
     folder = RunFolder.create(Path(config.out), env, config.algo.name, config.name, config.seed)
     folder.write_config(config.model_dump(mode="json"))
-    seeds = {"master": config.seed, "evaluation": config.eval.seed}
+    seeds = {
+        "master": config.seed,
+        "environments": first_env_seed(config),
+        "evaluation": config.eval.seed,
+    }
     folder.write_manifest(env=config.env.id, algo=config.algo.name, seeds=seeds)
     return folder
 
