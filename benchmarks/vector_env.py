@@ -13,7 +13,9 @@ from mujoco.batch import Batch
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from ballbot import BallbotVectorEnv
-from ballbot.controllers import BalanceController
+from ballbot.config import make_config
+from ballbot.controllers import BalanceController, balance_gains, mixing
+from ballbot.model.parameters import load_robot
 from common import report, side_by_side
 
 N = 64
@@ -79,6 +81,21 @@ def against_bare(settings, label, args):
     report(f"{label}: {N} robots, proprioception only", "control steps/s", rates, "bare Batch.step")
 
 
+def upright_policy(settings):
+    """Return a linear policy on observations that balances, as a trained policy would."""
+    config = make_config(None, **settings)
+    gains = balance_gains(config.robot, config.wheel_model, config.control_hz, config.timestep)
+    mix = mixing(load_robot(config.robot)).T
+
+    def act(obs):
+        p = obs["proprioception"]  # up 0:3, target 3:5, angular velocity 5:8, velocity 8:10
+        lean, rate = -p[:, 0:2], np.stack([p[:, 6], -p[:, 5]], axis=1)
+        push = -(gains[0] * lean + gains[1] * rate + gains[2] * p[:, 8:10])
+        return np.clip(push @ mix, -1, 1)
+
+    return act
+
+
 def against_subproc(settings, label, args, processes=10):
     def make():
         return gymnasium.make("ballbot:Ballbot-v0", **settings)
@@ -88,16 +105,17 @@ def against_subproc(settings, label, args, processes=10):
 
     def stepper(env):
         env.seed(0)
-        env.reset()
-        rng = np.random.default_rng(0)
+        obs = env.reset()
 
         def work():
+            nonlocal obs
             for _ in range(STEPS):
-                env.step(rng.uniform(-0.2, 0.2, (env.num_envs, 3)))
+                obs, *_ = env.step(policy(obs))
             return STEPS * env.num_envs
 
         return work
 
+    policy = upright_policy(settings)
     rates = side_by_side(
         {
             f"SubprocVecEnv, {processes} processes": stepper(theirs),

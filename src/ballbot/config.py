@@ -174,7 +174,7 @@ def make_config(
         result = EnvConfig.model_validate(merged)
     except ValidationError as error:
         raise UserError(sentence(error)) from None
-    if result.cameras.enabled and not load_robot(result.robot).cameras:
+    if not load_robot(result.robot).cameras and result.cameras.enabled:
         raise UserError(f"cameras.enabled: robot {result.robot!r} has no cameras.")
     return result
 

@@ -87,7 +87,7 @@ def test_a_strong_motor_is_not_clipped():
         robots._variation.motor_gain[:] = gain
         robots.step(np.full((1, 3), 1.0))
         speeds.append(robots.state.wheel_speed[0].mean())
-    assert speeds[1] / speeds[0] == pytest.approx(1.2, abs=0.03)
+    assert speeds[1] / speeds[0] == pytest.approx(1.2, abs=0.06)
 
 
 def test_sensor_noise_has_its_scale_and_leaves_the_known_alone():

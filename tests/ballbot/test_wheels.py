@@ -196,6 +196,19 @@ def test_grips_along_the_rim_and_rolls_along_the_axle():
     assert abs(rolling) * robots.robot.wheels.radius > 0.5 * surface_speed  # wheel 0 does roll
 
 
+def test_setting_back_every_ten_milliseconds_is_as_good_as_every_step(monkeypatch):
+    path, _ = drive(settled(40.0, 3.0), 4.0, (1.0, 0))
+    monkeypatch.setattr("ballbot.actuation.UNTOUCHED_S", 0.0)
+    exact, _ = drive(settled(40.0, 3.0), 4.0, (1.0, 0))
+    assert exact[-1, 0] > 2.5
+    assert 0 < np.abs(path - exact).max() < 5e-4
+    slow, rare = (settled(40.0, 3.0, control_hz=10) for _ in range(2))
+    exact, _ = drive(slow, 4.0, (1.0, 0))
+    monkeypatch.setattr("ballbot.actuation.UNTOUCHED_S", 0.1)
+    path, _ = drive(rare, 4.0, (1.0, 0))
+    assert np.abs(path - exact).max() > 5e-3  # ten times rarer is seen
+
+
 def test_wheel_angle_is_counted_although_hinges_are_set_back():
     robots = settled(0.0)
     drive(robots, 4.0, (DRIVE, 0))

@@ -56,9 +56,10 @@ def test_prints_the_report_it_saves(tiny_run):
     run, folder = tiny_run
     report = json.loads(run.stdout)
     assert report == json.loads((folder / "report.json").read_text())
-    oracle = report["checks"][0]
-    assert oracle["verdict"] == "passed"
-    assert oracle["reason"].startswith("512 compared")
+    oracles = report["checks"][:4]
+    assert [check["verdict"] for check in oracles] == ["passed"] * 4
+    assert oracles[1]["name"].startswith("log-probabilities")
+    assert oracles[1]["reason"].startswith("512 compared")
     assert run.returncode == (3 if report["verdict"] != "HEALTHY" else 0)
 
 
@@ -192,7 +193,7 @@ def test_runs_with_neighbouring_seeds_share_no_environment():
         ({"env.kwargs.num_envs": 3}, "num_envs"),
         ({"eval.seed": -5}, "eval.seed"),
         ({"seed": "["}, "seed"),
-        ({"env.id": ":"}, "Environment"),
+        ({"env.id": ":"}, "env.id"),
         ({"out": "/proc/nowhere"}, "/proc/nowhere"),
         ({"algo.kwargs.gamma": 2}, "gamma"),
         ({"algo.kwargs.gamma": "x"}, "gamma"),

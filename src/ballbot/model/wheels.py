@@ -8,7 +8,8 @@ The idea of ``sphere``. A motor hinge about the axle a carries a second, passive
 horizontal tangent t of the ball at the contact, which carries a sphere with ordinary friction. The
 motor drives the contact point along t; the passive hinge lets it roll along a. Because a sphere
 looks the same at any angle, both hinge angles can be set back to zero whenever we like, which keeps
-t where it belongs; velocities are untouched. The wheel angle is counted outside.
+t where it belongs; velocities are untouched. That is done at least every 10 ms. The wheel angle is
+counted outside.
 
 Worked example: wheel at azimuth 0 and zenith 45 degrees. The contact normal (from the ball's
 centre) is n = (0.71, 0, 0.71), the tangent is t = (0, 1, 0), and the axle is a = t x n =
