@@ -52,22 +52,25 @@ def evaluation_table(evaluations: list[Evaluation]) -> Table:
     """Return a table of policies evaluated on the same seeds."""
     shown = [m for m in _COLUMNS if all(m in e.metrics for e in evaluations)]
     title = f"{len(evaluations[0].seeds)} held-out episodes each, the same for every policy"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     table.add_column("policy", no_wrap=True)
     table.add_column("return [95 % interval]", justify="right", no_wrap=True)
     table.add_column("steps", justify="right")
-    table.add_column("survived", justify="right")
+    table.add_column("survived", justify="right", no_wrap=True)
     for name in shown:
         table.add_column(_COLUMNS[name][0], justify="right", no_wrap=True)
-    table.add_column("ends")
+    table.add_column("ends", no_wrap=True)
     for e in evaluations:
-        ends = ", ".join(f"{cause} {count}" for cause, count in sorted(e.causes.items()))
+        ends = ", ".join(
+            cause if len(e.causes) == 1 else f"{cause} {count}"
+            for cause, count in sorted(e.causes.items())
+        )
         table.add_row(
             e.policy,
             str(e.return_interval()),
             f"{e.lengths.mean():.0f}",
             f"{1 - e.terminated.mean():.0%}",
-            *(f"{_COLUMNS[name][1] * np.mean(e.metrics[name]):.3g}" for name in shown),
+            *(f"{_COLUMNS[name][1] * np.mean(e.metrics[name]):.2f}" for name in shown),
             ends,
         )
     return table
@@ -76,6 +79,6 @@ def evaluation_table(evaluations: list[Evaluation]) -> Table:
 _COLUMNS = {
     "speed_along_target": ("m/s", 1.0),
     "velocity_error": ("error m/s", 1.0),
-    "tilt": ("tilt deg", 180 / np.pi),
+    "tilt": ("tilt °", 180 / np.pi),
 }
 """Metrics shown if every policy has them: header, and factor to the header's unit."""
