@@ -10,8 +10,13 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
+from ballbot.config import EnvConfig
+from ballbot.errors import UserError
 from ballbot.kinematics import Layout
-from ballbot.model.parameters import WheelModel
+from ballbot.model.mjcf import Ground, build_model
+from ballbot.model.parameters import WheelModel, load_robot
+from ballbot.terrain import Flat
+from ballbot.terrain.generate import max_height
 
 Array = np.ndarray
 
@@ -110,3 +115,27 @@ def wheel_hinges(model: mujoco.MjModel, wheel_model: WheelModel) -> tuple[Array,
         return motors, np.array([], dtype=np.int64)
     rollers = np.array([model.joint(f"roller_{k}").qposadr[0] for k in range(3)])
     return motors, np.sort(np.concatenate([motors, rollers]))
+
+
+def make_model(config: EnvConfig) -> mujoco.MjModel:
+    """Compile the robot on the ground that a configuration asks for.
+
+    Raises:
+        UserError: MuJoCo refuses the robot's file.
+    """
+    terrain = config.terrain
+    ground = (
+        Ground()
+        if isinstance(terrain, Flat)
+        else Ground(terrain.resolution, terrain.half_size, max_height(terrain))
+    )
+    try:
+        return build_model(
+            load_robot(config.robot),
+            ground,
+            wheel_model=config.wheel_model,
+            timestep=config.timestep,
+            integrator=config.integrator,
+        )
+    except ValueError as error:
+        raise UserError(f"robot {config.robot!r}: {' '.join(str(error).split())}") from None

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
 from ballbot import observations, randomization, rewards, spawn
@@ -13,9 +12,9 @@ from ballbot.config import EnvConfig
 from ballbot.errors import UserError
 from ballbot.kinematics import State, read_state
 from ballbot.metrics import task_metrics
-from ballbot.model.mjcf import Ground, build_model, set_terrain
+from ballbot.model.mjcf import set_terrain
 from ballbot.model.parameters import load_robot
-from ballbot.physics import BatchPhysics, Physics, SinglePhysics, layout_of
+from ballbot.physics import BatchPhysics, Physics, SinglePhysics, layout_of, make_model
 from ballbot.terminations import Cause, end_causes, split
 from ballbot.terrain import Flat, generate
 from ballbot.terrain.generate import max_height
@@ -64,11 +63,11 @@ class Robots:
         self.config = config
         self.num = num
         self.robot = load_robot(config.robot)
-        self._model = _model(config)
+        self._model = make_model(config)
         self.physics: Physics = (
             BatchPhysics(self._model, num, num_threads)
             if batched
-            else SinglePhysics(_model(config))
+            else SinglePhysics(make_model(config))
         )
         self._layout = layout_of(self._model)
         self.actuation = Actuation(config, self._model, num)
@@ -287,22 +286,3 @@ class Robots:
         for i in which:
             noise = self.rngs[i].normal(size=len(self._noise_scale))
             self._noise[i] = self._noise_scale * noise
-
-
-def _model(config: EnvConfig) -> mujoco.MjModel:
-    terrain = config.terrain
-    ground = (
-        Ground()
-        if isinstance(terrain, Flat)
-        else Ground(terrain.resolution, terrain.half_size, max_height(terrain))
-    )
-    try:
-        return build_model(
-            load_robot(config.robot),
-            ground,
-            wheel_model=config.wheel_model,
-            timestep=config.timestep,
-            integrator=config.integrator,
-        )
-    except ValueError as error:  # MuJoCo refuses the robot's file
-        raise UserError(f"robot {config.robot!r}: {' '.join(str(error).split())}") from None
