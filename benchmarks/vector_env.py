@@ -24,7 +24,7 @@ STEPS = 20
 
 
 def bare(env):
-    """The same robots on the same ground from the same state: nothing but `Batch.step`."""
+    """The same robots on the same ground from the same state: `Batch.step`, and wheels set back."""
     robots = env.robots
     batch = Batch(robots._model, N, 0)
     batch.set_models(robots.physics.models)

@@ -95,6 +95,13 @@ def test_policies_are_compared_on_the_same_seeds(tiny_run):
     assert np.mean(balance["metrics"]["speed_along_target"]) == pytest.approx(0.3, abs=0.05)
 
 
+def test_evaluations_say_when_they_were_made(tiny_run):
+    _, folder = tiny_run
+    with np.load(folder / "evaluations.npz") as saved:
+        assert saved["timesteps"].tolist() == [2048]
+        assert saved["results"].shape == saved["ep_lengths"].shape == (1, 4)
+
+
 def test_same_seed_same_run(tiny_run, tmp_path):
     _, folder = tiny_run
     plumbrl("train", FLAT, *flags(TINY), "--out", tmp_path)

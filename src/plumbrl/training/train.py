@@ -96,7 +96,7 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
     evaluations = _evaluate(config, model)
     venv.close()
     report = judge(config, folder.path, verifier.checks, verifier.findings, evaluations)
-    _write_results(folder, report, evaluations)
+    _write_results(folder, report, evaluations, model.num_timesteps)
     return Trained(folder.path, report, evaluations, seconds)
 
 
@@ -201,11 +201,13 @@ def _evaluate(config: TrainConfig, model: OnPolicyAlgorithm) -> list[Evaluation]
         env.close()
 
 
-def _write_results(folder: RunFolder, report: Report, evaluations: list[Evaluation]) -> None:
+def _write_results(
+    folder: RunFolder, report: Report, evaluations: list[Evaluation], step: int
+) -> None:
     trained = evaluations[0]
     np.savez(
         folder.path / "evaluations.npz",
-        timesteps=np.array([0]),
+        timesteps=np.array([step]),
         results=trained.returns[None],
         ep_lengths=trained.lengths[None],
     )
