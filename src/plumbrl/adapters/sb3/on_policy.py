@@ -1,4 +1,4 @@
-"""Stable-Baselines3: from its rollout to a snapshot."""
+"""On-policy algorithms: from the rollout to a snapshot."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What adapters hand over: arrays with documented shapes, nothing of the trainer's own types."""
+"""A rollout of an on-policy trainer, just before the first gradient step on it."""
 
 from dataclasses import dataclass
 
