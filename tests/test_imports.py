@@ -11,15 +11,17 @@ SRC = Path(__file__).parents[1] / "src"
 LAYERS = [
     {"findings", "errors"},
     {"metrics", "snapshots", "causes"},
-    {"rules", "oracles"},
+    {"rules", "oracles", "shaping"},
     {"monitor", "diagnosis", "logs", "runs"},
-    {"adapters", "audit", "probes", "report", "plots", "replay", "sinks"},
+    {"adapters", "report", "plots", "replay", "sinks"},
+    {"audit", "probes"},
     {"training", "tuning"},
     {"cli", "dashboard"},
     {"__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 NUMPY_ONLY = {"metrics", "rules", "oracles", "diagnosis", "logs", "snapshots", "findings", "causes"}
+NUMPY_ONLY |= {"shaping"}  # and Gymnasium
 HEAVY = {"torch", "stable_baselines3", "mujoco", "matplotlib", "ballbot", "tensorboard"}
 
 

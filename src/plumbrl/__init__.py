@@ -1,1 +1,16 @@
 """Finds out whether a reinforcement-learning run is broken, where, and what to do."""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {"probe": "plumbrl.probes"}
+"""Public names and the rooms they are loaded from when first used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'plumbrl' has no attribute {name!r}")
+
+
+__all__ = ["probe"]

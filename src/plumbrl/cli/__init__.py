@@ -6,6 +6,7 @@ from importlib import import_module
 from plumbrl.errors import UserError, nearest
 
 COMMANDS = {
+    "probe": "put a trainer through tiny environments with known answers",
     "train": "train a policy under watch, evaluate it, and judge the run",
 }
 EXIT_CODES = (

@@ -10,46 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from plumbrl.metrics.returns import gae
 from plumbrl.oracles.compare import Outcome, difference, failed, passed, skipped
 from plumbrl.snapshots import OnPolicyUpdate, Recorded
 
 TOLERANCE = 1e-4
 """Float32 sums over a rollout differ by about 1e-6 relative to the largest term."""
 Array = np.ndarray
-
-
-def gae(
-    rewards: Array,
-    values: Array,
-    terminated: Array,
-    truncated: Array,
-    final_values: Array,
-    last_values: Array,
-    gamma: float,
-    gae_lambda: float,
-) -> Array:
-    """Return advantages (T, B).
-
-    Args:
-        rewards: (T, B).
-        values: V of the observation at each step, (T, B).
-        terminated: Whether step t reached a terminal state, (T, B).
-        truncated: Whether step t was the last before a limit, (T, B).
-        final_values: V of the last observation of a truncated episode, (T, B).
-        last_values: V of the observation after the last step, (B,).
-        gamma: Discount factor.
-        gae_lambda: Weight of longer returns.
-    """
-    ended = terminated | truncated
-    advantages = np.zeros(rewards.shape)
-    following, next_values = np.zeros(rewards.shape[1]), last_values.astype(np.float64)
-    for t in reversed(range(len(rewards))):
-        after = np.where(ended[t], np.where(truncated[t], final_values[t], 0.0), next_values)
-        delta = rewards[t] + gamma * after - values[t]
-        following = delta + gamma * gae_lambda * np.where(ended[t], 0.0, following)
-        advantages[t] = following
-        next_values = values[t]
-    return advantages
 
 
 def check_advantages(update: OnPolicyUpdate) -> Outcome:

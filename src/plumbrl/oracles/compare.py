@@ -73,6 +73,23 @@ def failed(
     return Check(name, "failed", reason), finding(cause, step=step, evidence=evidence)
 
 
+def found(
+    name: str, cause: str, reason: str, *evidence: Evidence, step: int = 0, confidence: float = 1.0
+) -> Outcome:
+    """Return the outcome of a check that failed otherwise than by comparing two arrays.
+
+    Args:
+        name: Of the check.
+        cause: Id in the catalogue.
+        reason: What was seen, in a sentence.
+        evidence: What was measured.
+        step: Timestep at which it was first seen.
+        confidence: Probability that the cause is right.
+    """
+    named = finding(cause, step=step, evidence=evidence, confidence=confidence)
+    return Check(name, "failed", reason), named
+
+
 def skipped(name: str, reason: str) -> Outcome:
     """Return the outcome of a check that could not look."""
     return Check(name, "skipped", reason), None

@@ -21,9 +21,32 @@ MARKS = {
 
 def print_report(report: Report, console: Console) -> None:
     """Print the verdict with its findings and everything that was checked."""
+    lines: list[RenderableType] = []
+    for check in report.checks:
+        style, mark = MARKS[check.verdict]
+        line = Text(f"{mark} ", style=style)
+        line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
+        lines.append(line)
+    console.print(_panel(report, [*_told(report), *lines]))
+
+
+def print_findings(report: Report, console: Console, sentence: str) -> None:
+    """Print the verdict with a sentence and its findings, without the checks."""
+    lines = [Text(sentence, style="bold"), *([Text("")] if report.findings else [])]
+    told = _told(report)
+    console.print(_panel(report, [*lines, *told[:-1]]))
+
+
+def _panel(report: Report, lines: list[RenderableType]) -> Panel:
     color = {"HEALTHY": GOOD, "INCONCLUSIVE": UNSURE, "NOT_CONVERGED": UNSURE}.get(
         report.verdict, BAD
     )
+    title = Text(f" {report.verdict} ", style=f"bold {color}")
+    return Panel(Group(*lines), title=title, title_align="left", border_style=color)
+
+
+def _told(report: Report) -> list[RenderableType]:
+    """Return the lines that tell every finding."""
     lines: list[RenderableType] = []
     for found in report.findings:
         lines.append(Text(f"{found.cause}  (confidence {found.confidence:.0%})", style="bold"))
@@ -39,13 +62,7 @@ def print_report(report: Report, console: Console) -> None:
         if found.reference:
             lines.append(Text(f"  read: {found.reference}", style="dim"))
         lines.append(Text(""))
-    for check in report.checks:
-        style, mark = MARKS[check.verdict]
-        line = Text(f"{mark} ", style=style)
-        line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
-        lines.append(line)
-    title = Text(f" {report.verdict} ", style=f"bold {color}")
-    console.print(Panel(Group(*lines), title=title, title_align="left", border_style=color))
+    return lines
 
 
 def evaluation_table(evaluations: list[Evaluation]) -> Table:

@@ -1,0 +1,64 @@
+"""Tiny environments with closed-form answers, and what a trainer's answers say about it."""
+
+from collections.abc import Callable, Sequence
+
+from plumbrl.probes.catalogue import BASIC
+from plumbrl.probes.problem import Kind
+from plumbrl.probes.report import ProbeReport, report
+from plumbrl.probes.suite import KINDS, run_suite
+from plumbrl.probes.target import as_factory, load
+from plumbrl.probes.trial import MakeTrainer, Trial
+from plumbrl.probes.workers import Task, run_apart, run_here
+
+
+def probe(
+    make_trainer: MakeTrainer | str,
+    *,
+    basic: bool = False,
+    only: Sequence[str] = (),
+    kinds: Sequence[Kind] = KINDS,
+    seeds: Sequence[int] = (0, 1, 2),
+    budget: float = 1.0,
+    seconds: float = 60.0,
+    workers: int = 2,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+) -> ProbeReport:
+    """Put a trainer through environments whose answers are known, and name what is broken.
+
+    Args:
+        make_trainer: Called as ``make_trainer(env, seed=...)`` with a Gymnasium environment; a
+            parameter named ``envs`` gets a `VectorEnv` that resets within the step instead, and a
+            parameter ``gamma`` the discount factor at which a probe decides. Returns an SB3 model,
+            or anything with `train(timesteps)` and one of `value(observations)`,
+            `q(observations, actions)`, `action(observations)`. Or a name: ``sb3:PPO``,
+            ``my_module:make_trainer``, ``my_module:MyPPO``.
+        basic: Only the five basic probes.
+        only: Only these probes.
+        kinds: Kinds of actions to try; a kind that the trainer refuses is left out.
+        seeds: Seeds; from the third on they are used only where the first two disagree.
+        budget: Factor on the timesteps after which a probe gives up.
+        seconds: Time limit of one trial.
+        workers: Processes, if `make_trainer` is a name; a function is called in this process.
+        on_trial: Told about each trial as it ends.
+
+    Returns:
+        The report: verdict, findings, one check per probe and identity.
+
+    Raises:
+        UserError: `make_trainer` cannot be used, in one sentence.
+    """
+    named = make_trainer if isinstance(make_trainer, str) else ""
+    factory = load(make_trainer) if isinstance(make_trainer, str) else as_factory(make_trainer)
+
+    def run(tasks: list[Task]):  # noqa: ANN202
+        trials = run_apart(load, named, tasks, workers) if named else run_here(factory, tasks)
+        for trial in trials:
+            on_trial(trial)
+            yield trial
+
+    chosen = list(BASIC) if basic and not only else list(only)
+    probed = run_suite(run, only=chosen, kinds=kinds, seeds=seeds, budget=budget, seconds=seconds)
+    return report(named or getattr(make_trainer, "__name__", "trainer"), probed)
+
+
+__all__ = ["ProbeReport", "probe"]

@@ -1,0 +1,232 @@
+"""One trainer on one probe with one seed: train until the answers are right, or time is up."""
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from plumbrl.adapters.any_trainer import subject_of
+from plumbrl.adapters.subject import Subject
+from plumbrl.errors import UserError
+from plumbrl.findings import Check, CheckVerdict, Finding
+from plumbrl.probes.envs import ProbeEnv, ProbeVectorEnv
+from plumbrl.probes.measure import LARGEST_TARGET, Question, ask, fits, questions, right_answers
+from plumbrl.probes.problem import Array, Kind, Problem
+from plumbrl.probes.solve import solve
+from plumbrl.probes.timeout import TimedOutError, time_limit
+
+MakeTrainer = Callable[..., Any]
+CHECKPOINTS = 60
+"""How often a trainer is asked within its budget."""
+CONFIRM = 2
+"""Checkpoints in a row at which every answer must be right."""
+SETTLED = 15
+"""Checkpoints over which wrong answers must stay put, after having moved, to be given up early."""
+BUDGET = {"value": 24_000, "q": 4_000, "soft_q": 4_000}
+"""Timesteps by family; twice as many for images and for rewards of another size."""
+INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
+"""Probes of inputs and actions that a trainer need not be made for."""
+SLOW = ("image", "scale", "ladder", "endless", "exploration", "memory")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a trainer did on a probe.
+
+    Attributes:
+        probe: Name of the problem.
+        kind: Discrete or continuous actions.
+        seed: Given to the trainer and the environments.
+        verdict: ``passed``, ``failed``, or ``skipped`` where it could not be asked.
+        reason: Why it was skipped or failed, in a sentence.
+        timesteps: Until it was decided.
+        seconds: Of wall time.
+        asked: What was asked.
+        before: Answers before training.
+        given: Answers when it was decided.
+        right: Right answers then.
+        bonus: Entropy bonus of each state then (soft values), or None.
+        gamma: Discount factor of the trainer.
+        gae_lambda: Lambda that it says it uses.
+        family: What its values mean.
+        identities: What the oracles said of the first rollout or updates.
+        mistake: The trainer raised or hung: the sentence for its author.
+    """
+
+    probe: str
+    kind: Kind
+    seed: int
+    verdict: CheckVerdict
+    reason: str = ""
+    timesteps: int = 0
+    seconds: float = 0.0
+    asked: tuple[Question, ...] = ()
+    before: tuple[Array, ...] = ()
+    given: tuple[Array, ...] = ()
+    right: tuple[Array, ...] = ()
+    bonus: Array | None = None
+    gamma: float = 0.0
+    gae_lambda: float = 0.0
+    family: str = "value"
+    identities: tuple[tuple[Check, Finding | None], ...] = ()
+    mistake: str = ""
+
+
+@dataclass
+class _Examination:
+    """Asks a trainer at checkpoints, until its answers are right twice in a row."""
+
+    problem: Problem
+    subject: Subject
+    returns: list[float]
+    asked: list[Question] = field(default_factory=list)
+    before: list[Array] = field(default_factory=list)
+    given: list[Array] = field(default_factory=list)
+    right: list[Array] = field(default_factory=list)
+    bonus: Array | None = None
+    streak: int = 0
+    history: list[Array] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.asked = questions(self.problem, self.subject)
+        self.before = self._ask()
+
+    def checkpoint(self) -> bool:
+        self.given = self._ask()
+        if self.subject.bonus:
+            everything = self.problem.batch(list(range(self.problem.n_states)))
+            self.bonus = self.subject.bonus(everything)
+        lam = self.subject.gae_lambda or 0.0
+        self.right = right_answers(self.problem, self.asked, lam, bonus=self.bonus)
+        answers = zip(self.asked, self.given, self.right, strict=True)
+        self.streak = self.streak + 1 if all(fits(self.problem, *a) for a in answers) else 0
+        self.history.append(np.concatenate([np.ravel(g) for g in self.given]))
+        return self.passed or (self.streak == 0 and (self.settled or self.lost))
+
+    @property
+    def lost(self) -> bool:
+        """Whether answers are no numbers, or ever further beyond anything the problem holds."""
+        if len(self.history) <= SETTLED:
+            return False
+        sizes = np.abs(np.array(self.history[-SETTLED:])).max(axis=1)
+        largest = max(1.0, *(float(np.abs(r).max()) for r in self.right))
+        return bool(not np.isfinite(sizes).all() or sizes.min() > 10 * largest)
+
+    @property
+    def settled(self) -> bool:
+        """Whether answers have left where they began and then stayed put."""
+        if len(self.history) <= SETTLED:
+            return False
+        smallest = min(question.tolerance for question in self.asked) / 5
+        recent = np.array(self.history[-SETTLED:])
+        begun = np.concatenate([np.ravel(b) for b in self.before])
+        moved = np.abs(recent[-1] - begun).max() > smallest
+        return bool(moved and np.ptp(recent, axis=0).max() < smallest)
+
+    @property
+    def passed(self) -> bool:
+        return self.streak >= CONFIRM
+
+    def _ask(self) -> list[Array]:
+        return [ask(self.subject, self.problem, q, self.returns) for q in self.asked]
+
+
+def run_trial(
+    make_trainer: MakeTrainer,
+    problem: Problem,
+    seed: int,
+    *,
+    budget: float = 1.0,
+    seconds: float = 60.0,
+) -> Trial:
+    """Train on a probe until its answers are right, its budget is spent, or time is up.
+
+    Args:
+        make_trainer: Called with an environment (a parameter named ``envs`` gets a vector), a seed,
+            and gamma if it has such a parameter.
+        problem: The probe.
+        seed: Of trainer and environment.
+        budget: Factor on the usual number of timesteps.
+        seconds: Time limit.
+    """
+    blank = Trial(problem.name, problem.kind, seed, "inconclusive")
+    begin = time.perf_counter()
+    try:
+        with time_limit(seconds):
+            trial = _run(make_trainer, problem, blank, budget)
+    except TimedOutError:
+        trial = replace(blank, mistake=f"took longer than {seconds:g} s")
+    except UserError as error:
+        trial = replace(blank, mistake=str(error))
+    except Exception as error:  # anything can happen in somebody's trainer
+        trial = replace(blank, mistake=f"raised {_said(error)}")
+    if trial.mistake and problem.name in INPUTS:
+        reason = f"not for this trainer: {trial.mistake}"
+        trial = replace(trial, verdict="skipped", mistake="", reason=reason)
+    return replace(trial, seconds=time.perf_counter() - begin)
+
+
+def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: float) -> Trial:
+    wants_many = "envs" in inspect.signature(make_trainer).parameters
+    if problem.start_by_env and not wants_many:
+        reason = "make_trainer takes a single environment (a parameter named envs gets several)"
+        return replace(blank, verdict="skipped", reason=reason)
+    num = int(getattr(make_trainer, "num_envs", 8))
+    env = ProbeVectorEnv(problem, num) if wants_many else ProbeEnv(problem)
+    env.reset(seed=blank.seed)
+    subject = subject_of(_make(make_trainer, env, problem, blank.seed))
+    if subject.gamma is not None:
+        problem = replace(problem, gamma=subject.gamma)
+    if reason := _unsuited(problem, subject):
+        return replace(blank, verdict="skipped", reason=reason)
+    exam = _Examination(problem, subject, env.returns)
+    exam.begin()
+    if not exam.asked:
+        reason = "the trainer cannot be asked for what this probe needs"
+        return replace(blank, verdict="skipped", reason=reason)
+    total = int(BUDGET[subject.family] * budget * (2 if problem.name in SLOW else 1))
+    subject.learn(total, max(1, total // CHECKPOINTS), exam.checkpoint)
+    return replace(
+        blank, verdict="passed" if exam.passed else "failed", timesteps=env.steps,
+        asked=tuple(exam.asked), before=tuple(exam.before), given=tuple(exam.given),
+        right=tuple(exam.right), bonus=exam.bonus, gamma=problem.gamma,
+        gae_lambda=subject.gae_lambda or 0.0, family=subject.family,
+        identities=tuple(subject.identities),
+    )  # fmt: skip
+
+
+def _make(make_trainer: MakeTrainer, env: Any, problem: Problem, seed: int) -> Any:
+    """Call make_trainer with what its signature asks for."""
+    gamma = {"gamma": problem.gamma} if _takes_gamma(make_trainer) else {}
+    trainer = make_trainer(env, seed=seed, **gamma)
+    if trainer is None:
+        raise UserError("make_trainer returned None; it must return an SB3 model or a trainer.")
+    return trainer
+
+
+def _takes_gamma(make_trainer: MakeTrainer) -> bool:
+    parameters = inspect.signature(make_trainer).parameters.values()
+    return any(p.name == "gamma" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _unsuited(problem: Problem, subject: Subject) -> str:
+    """Return why a probe says nothing about a trainer, or an empty text."""
+    if problem.hidden and not subject.recurrent:
+        return "the policy has no memory"
+    if problem.name == "alias" and subject.family == "value" and subject.gae_lambda is None:
+        return "the trainer does not say its gae_lambda"
+    largest = np.abs(solve(problem, gae_lambda=0.0).values).max()
+    if largest > LARGEST_TARGET:
+        return (
+            f"with gamma {problem.gamma:g} its value is {largest:.0f}, too far to learn quickly"
+            " (give make_trainer a parameter gamma)"
+        )
+    return ""
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -1,0 +1,107 @@
+"""Trials in processes of their own: two at a time, and none can hang or crash the rest."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from plumbrl.probes.catalogue import problems
+from plumbrl.probes.problem import Kind
+from plumbrl.probes.trial import MakeTrainer, Trial, run_trial
+
+GRACE = 15.0
+"""Seconds beyond its time limit after which a process that does not answer is killed."""
+PRELOAD = ["torch._dynamo", "plumbrl.adapters.sb3.factories", "plumbrl.probes.trial"]
+"""Imported once, before the first fork; torch loads the first one for any optimiser, in 2 s."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to run."""
+
+    kind: Kind
+    probe: str
+    seed: int
+    budget: float = 1.0
+    seconds: float = 60.0
+
+
+def run_here(make_trainer: MakeTrainer, tasks: list[Task]) -> Iterator[Trial]:
+    """Run trials one after the other in this process."""
+    for task in tasks:
+        problem = problems(task.kind)[task.probe]
+        yield run_trial(make_trainer, problem, task.seed, budget=task.budget, seconds=task.seconds)
+
+
+def run_apart(
+    load: Callable[[str], MakeTrainer], spec: str, tasks: list[Task], workers: int
+) -> Iterator[Trial]:
+    """Run trials in processes; they come back in the order in which they end.
+
+    Args:
+        load: Returns make_trainer from its name, called in the process.
+        spec: The name.
+        tasks: What to run.
+        workers: How many at a time.
+    """
+    context: Any = _context()
+    waiting, running = list(tasks), dict[Connection, tuple[Any, Task, float]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                task = waiting.pop(0)
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(
+                    target=_child, args=(theirs, load, spec, task), daemon=True
+                )
+                process.start()
+                theirs.close()
+                running[ours] = (process, task, time.monotonic() + task.seconds + GRACE)
+            for pipe in wait(list(running), timeout=0.2):
+                process, task, _ = running.pop(pipe)  # type: ignore[arg-type]
+                yield _received(pipe, process, task)  # type: ignore[arg-type]
+            yield from _overdue(running)
+    finally:
+        for process, _, _ in running.values():
+            process.kill()
+
+
+def _context() -> Any:
+    """Fork from a clean server that has the heavy imports, where the system can; else spawn."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def _child(pipe: Connection, load: Callable[[str], MakeTrainer], spec: str, task: Task) -> None:
+    (trial,) = run_here(load(spec), [task])
+    pipe.send(trial)
+    pipe.close()
+
+
+def _received(pipe: Connection, process: Any, task: Task) -> Trial:
+    try:
+        trial = pipe.recv()
+    except EOFError:
+        process.join()
+        trial = _lost(task, f"its process died with exit code {process.exitcode}")
+    process.join()
+    pipe.close()
+    return trial
+
+
+def _overdue(running: dict[Connection, tuple[Any, Task, float]]) -> Iterator[Trial]:
+    for pipe, (process, task, deadline) in list(running.items()):
+        if time.monotonic() > deadline:
+            process.kill()
+            process.join()
+            del running[pipe]
+            yield _lost(task, f"did not answer for {task.seconds + GRACE:g} s")
+
+
+def _lost(task: Task, mistake: str) -> Trial:
+    return Trial(task.probe, task.kind, task.seed, "inconclusive", mistake=mistake)
