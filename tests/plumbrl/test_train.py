@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from plumbrl.causes import finding
 from plumbrl.errors import UserError
 from plumbrl.findings import Check
 from plumbrl.metrics.episodes import Evaluation
@@ -56,10 +57,13 @@ def test_prints_the_report_it_saves(tiny_run):
     run, folder = tiny_run
     report = json.loads(run.stdout)
     assert report == json.loads((folder / "report.json").read_text())
-    oracles = report["checks"][:4]
-    assert [check["verdict"] for check in oracles] == ["passed"] * 4
-    assert oracles[1]["name"].startswith("log-probabilities")
-    assert oracles[1]["reason"].startswith("512 compared")
+    checks = {check["name"]: check for check in report["checks"]}
+    assert not [c for c in report["checks"][:-2] if c["verdict"] not in ("passed", "skipped")]
+    stored = checks["log-probabilities recomputed before the first gradient step"]
+    assert stored["verdict"] == "passed"
+    assert stored["reason"].startswith("512 compared")
+    for name in ("policy loss recomputed", "parameters changed by the update"):
+        assert checks[name]["verdict"] == "passed"
     assert run.returncode == (3 if report["verdict"] != "HEALTHY" else 0)
 
 
@@ -152,16 +156,17 @@ def evaluation(policy, returns):
 
 
 @pytest.mark.parametrize(
-    ("trained", "check", "verdict", "cause"),
+    ("trained", "found", "verdict", "cause"),
     [
-        (100, "passed", "HEALTHY", None),
-        (50, "passed", "NOT_CONVERGED", "task.below-baseline"),
-        (80, "passed", "HEALTHY", None),
-        (3, "passed", "NOT_LEARNING", "task.no-better-than-random"),
-        (100, "failed", "BROKEN", None),
+        (100, None, "HEALTHY", None),
+        (50, None, "NOT_CONVERGED", "task.below-baseline"),
+        (80, None, "HEALTHY", None),
+        (3, None, "NOT_LEARNING", "task.no-better-than-random"),
+        (100, "data.shuffled", "BROKEN", "data.shuffled"),
+        (100, "configuration.horizon-too-short", "HEALTHY", "configuration.horizon-too-short"),
     ],
 )
-def test_verdicts(trained, check, verdict, cause):
+def test_verdicts(trained, found, verdict, cause):
     noise = np.random.default_rng(0).normal(0, 1, (3, 20))
     evaluations = [
         evaluation("trained", trained + noise[0]),
@@ -169,10 +174,12 @@ def test_verdicts(trained, check, verdict, cause):
         evaluation("random", 3 + noise[2]),
     ]
     config = load_config(FLAT)
-    report = judge(config, Path("run"), [Check("oracle", check)], [], evaluations)
+    findings = [finding(found, step=1, evidence=())] if found else []
+    checks = [Check("oracle", "failed" if found else "passed")]
+    report = judge(config, Path("run"), checks, findings, evaluations)
     assert report.verdict == verdict
     assert [f.cause for f in report.findings] == ([cause] if cause else [])
-    assert report.exit_code == (0 if verdict == "HEALTHY" else 3)
+    assert report.exit_code == (0 if not report.findings else 3)
 
 
 def test_runs_with_neighbouring_seeds_share_no_environment():

@@ -29,6 +29,8 @@ BUDGET = {"value": 24_000, "q": 4_000, "soft_q": 4_000}
 """Timesteps by family; twice as many for images and for rewards of another size."""
 INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
 """Probes of inputs and actions that a trainer need not be made for."""
+LOOKED_AT = "observation-action"
+"""Probe in which the first updates are audited: every part of a trainer has something to learn."""
 SLOW = ("image", "scale", "ladder", "endless", "exploration", "memory")
 
 
@@ -177,7 +179,8 @@ def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: floa
     num = int(getattr(make_trainer, "num_envs", 8))
     env = ProbeVectorEnv(problem, num) if wants_many else ProbeEnv(problem)
     env.reset(seed=blank.seed)
-    subject = subject_of(_make(make_trainer, env, problem, blank.seed))
+    trainer = _make(make_trainer, env, problem, blank.seed)
+    subject = subject_of(trainer, closely=problem.name == LOOKED_AT)
     if subject.gamma is not None:
         problem = replace(problem, gamma=subject.gamma)
     if reason := _unsuited(problem, subject):

@@ -21,13 +21,23 @@ MARKS = {
 
 def print_report(report: Report, console: Console) -> None:
     """Print the verdict with its findings and everything that was checked."""
+    console.print(_panel(report, [*_told(report), *_checked(report)]))
+
+
+def _checked(report: Report) -> list[RenderableType]:
+    """Return a line per check that looked, and one for all that did not."""
     lines: list[RenderableType] = []
     for check in report.checks:
-        style, mark = MARKS[check.verdict]
-        line = Text(f"{mark} ", style=style)
-        line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
-        lines.append(line)
-    console.print(_panel(report, [*_told(report), *lines]))
+        if check.verdict != "skipped":
+            style, mark = MARKS[check.verdict]
+            line = Text(f"{mark} ", style=style)
+            line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
+            lines.append(line)
+    skipped = sum(check.verdict == "skipped" for check in report.checks)
+    if skipped:
+        said = f"– {skipped} more do not apply here; --json says why"
+        lines.append(Text(said, style="dim"))
+    return lines
 
 
 def print_findings(report: Report, console: Console, sentence: str) -> None:

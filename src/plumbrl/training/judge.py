@@ -18,7 +18,7 @@ def judge(
 ) -> Report:
     """Return the report of a run.
 
-    A failed identity means BROKEN whatever the return. Otherwise the trained policy is compared
+    A broken identity means BROKEN whatever the return. Otherwise the trained policy is compared
     with random actions, then with the best baseline, by the paired difference in return.
 
     Args:
@@ -31,7 +31,7 @@ def judge(
     trained, *baselines, chance = evaluations
     step = config.total_timesteps
     checks, findings = list(checks), list(findings)
-    broken = any(check.verdict == "failed" for check in checks)
+    broken = any(found.severity == "error" for found in findings)
     gain = trained.gain_over(chance)
     learned = gain.low > 0
     checks.append(_check("better than random actions", learned, gain))

@@ -12,13 +12,15 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from plumbrl.adapters.sb3 import OnPolicyWatch
+from plumbrl.adapters.sb3 import LearningWatch, OnPolicyWatch
+from plumbrl.adapters.sb3.settings import settings
 from plumbrl.errors import UserError, unknown
 from plumbrl.findings import Check, Finding, Report
 from plumbrl.metrics.episodes import Evaluation
-from plumbrl.oracles import check_update
+from plumbrl.oracles import Outcome, check_learning, check_settings, check_update
 from plumbrl.runs import RunFolder
-from plumbrl.snapshots import OnPolicyUpdate
+from plumbrl.snapshots import Learning, OnPolicyUpdate
+from plumbrl.snapshots.settings import Settings
 from plumbrl.training.callbacks import EpisodeLog
 from plumbrl.training.config import AlgoSection, TrainConfig, algorithm_class
 from plumbrl.training.envs import make_sb3, make_vector
@@ -49,9 +51,20 @@ class Verifier:
         self.checks: list[Check] = []
         self.findings: list[Finding] = []
 
-    def receive(self, update: OnPolicyUpdate) -> None:
-        """Check one rollout."""
-        for check, finding in check_update(update):
+    def rollout(self, update: OnPolicyUpdate) -> None:
+        """Check a rollout before its first gradient step."""
+        self._take(check_update(update))
+
+    def learning(self, learning: Learning) -> None:
+        """Check what an update made of its rollout."""
+        self._take(check_learning(learning))
+
+    def settings(self, configured: Settings) -> None:
+        """Check settings against each other."""
+        self._take(check_settings(configured))
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        for check, finding in outcomes:
             self.checks.append(check)
             if finding:
                 self.findings.append(finding)
@@ -79,8 +92,13 @@ def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Train
     folder = _start_folder(config)
     model.set_logger(configure(str(folder.path), ["csv", "tensorboard"]))
     verifier = Verifier(folder)
-    callbacks: list[BaseCallback] = [OnPolicyWatch(verifier.receive, updates=1), EpisodeLog()]
-    callbacks.append(_checkpoints(config, folder))
+    verifier.settings(settings(model, config.total_timesteps))
+    callbacks: list[BaseCallback] = [
+        OnPolicyWatch(verifier.rollout, updates=1),
+        LearningWatch(verifier.learning, updates=1),
+        EpisodeLog(),
+        _checkpoints(config, folder),
+    ]
     if progress:
         callbacks.append(progress)
     begin = time.perf_counter()

@@ -1,5 +1,6 @@
 """On-policy algorithms: from the rollout to a snapshot."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,10 @@ from plumbrl.snapshots import OnPolicyUpdate, Recorded
 
 Array = np.ndarray
 Observations = dict[str, Array]
+ROWS = 4096
+"""Observations that are evaluated at a time: hidden layers of more leave the processor's cache."""
+ENTRIES = 1 << 22
+"""Numbers in them at most, so that images need no more memory than a minibatch of them."""
 
 
 class OnPolicyWatch(BaseCallback):
@@ -126,6 +131,8 @@ def _recorded(
 
 def _final_values(model: OnPolicyAlgorithm, truncated: Array, finals: list[Any]) -> Array:
     values = np.zeros(len(truncated))
+    if not truncated.any():
+        return values
     with _untouched(model.policy):
         model.policy.set_training_mode(False)
         for i in np.flatnonzero(truncated):
@@ -136,31 +143,52 @@ def _final_values(model: OnPolicyAlgorithm, truncated: Array, finals: list[Any])
 
 
 def _recomputed(model: OnPolicyAlgorithm, buffer: RolloutBuffer) -> tuple[Array, Array]:
-    """Recompute values and log-probabilities in training mode, step by step of the rollout."""
+    """Recompute values and log-probabilities in training mode, many rows at a time."""
+    shape = buffer.actions.shape[:2]
+    observations = {key: _rows(part) for key, part in _named(buffer.observations).items()}
+    actions = _rows(buffer.actions)
     values, log_probs = [], []
     with _untouched(model.policy):
         model.policy.set_training_mode(True)
-        for t in range(buffer.buffer_size):
-            actions = torch.as_tensor(buffer.actions[t], device=model.device)
-            if isinstance(model.action_space, spaces.Discrete):
-                actions = actions.long().flatten()
-            value, log_prob, _ = model.policy.evaluate_actions(_observations(model, t), actions)
+        for rows in _chunks(observations):
+            value, log_prob = _evaluated(
+                model, {key: part[rows] for key, part in observations.items()}, actions[rows]
+            )
             values.append(value.cpu().numpy().reshape(-1))
             log_probs.append(log_prob.cpu().numpy())
-    return np.stack(values), np.stack(log_probs)
+    return np.concatenate(values).reshape(shape), np.concatenate(log_probs).reshape(shape)
 
 
-def _observations(model: OnPolicyAlgorithm, t: int) -> torch.Tensor | dict[str, torch.Tensor]:
-    stored = model.rollout_buffer.observations
-    if isinstance(stored, dict):
-        return {k: torch.as_tensor(part[t], device=model.device) for k, part in stored.items()}
-    return torch.as_tensor(stored[t], device=model.device)
+def _chunks(observations: Observations) -> Iterator[slice]:
+    """Yield parts of nearly equal size: a single row has no batch statistics."""
+    rows = len(next(iter(observations.values())))
+    width = sum(part[0].size for part in observations.values())
+    count = -(-rows // min(max(ENTRIES // max(width, 1), 1), ROWS))
+    edges = np.linspace(0, rows, count + 1, dtype=int)
+    yield from (slice(*edge) for edge in itertools.pairwise(edges))
+
+
+def _evaluated(
+    model: OnPolicyAlgorithm, observations: Observations, actions: Array
+) -> tuple[torch.Tensor, torch.Tensor]:
+    given = torch.as_tensor(actions, device=model.device)
+    if isinstance(model.action_space, spaces.Discrete):
+        given = given.long().flatten()
+    seen = {k: torch.as_tensor(part, device=model.device) for k, part in observations.items()}
+    value, log_prob, _ = model.policy.evaluate_actions(seen.get("", seen), given)  # type: ignore[arg-type]
+    return value, log_prob
+
+
+def _rows(array: Array) -> Array:
+    return array.reshape(-1, *array.shape[2:])
+
+
+def _named(observations: Array | dict[str, Array]) -> Observations:
+    return observations if isinstance(observations, dict) else {"": observations}
 
 
 def _by_name(observations: Array | dict[str, Array]) -> Observations:
-    if isinstance(observations, dict):
-        return {key: np.array(part) for key, part in observations.items()}
-    return {"": np.array(observations)}
+    return {key: np.array(part) for key, part in _named(observations).items()}
 
 
 @contextmanager

@@ -9,16 +9,23 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from plumbrl.adapters.sb3.learning import LearningWatch
+from plumbrl.adapters.sb3.off_policy import OffPolicyWatch
 from plumbrl.adapters.sb3.on_policy import OnPolicyWatch, _untouched
 from plumbrl.adapters.subject import Array, Checkpoint, Observations, Subject
-from plumbrl.oracles import check_update
+from plumbrl.oracles import Outcome, check_learning, check_off_policy_update, check_update
 
 SAMPLES = 64
 """Actions sampled to estimate the entropy of a policy that has no closed form."""
 
 
-def subject_of(model: BaseAlgorithm) -> Subject:
-    """Return an SB3 or sb3-contrib model as a subject; oracles look at its first updates."""
+def subject_of(model: BaseAlgorithm, *, closely: bool = False) -> Subject:
+    """Return an SB3 or sb3-contrib model as a subject; oracles look at its first rollout.
+
+    Args:
+        model: The model.
+        closely: Also look at what the first updates make of it, down to the changed weights.
+    """
     model.verbose = 0
     subject = Subject(
         learn=_nothing, gamma=float(getattr(model, "gamma", 1.0)), action=_action(model)
@@ -29,10 +36,13 @@ def subject_of(model: BaseAlgorithm) -> Subject:
         subject.gae_lambda = float(model.gae_lambda)
         if not subject.recurrent:
             subject.value = _value(model)
-            receive = lambda update: subject.identities.extend(check_update(update))  # noqa: E731
-            watches.append(OnPolicyWatch(receive, updates=1))
+            watches.append(OnPolicyWatch(_to(subject, check_update), updates=1))
+            if closely:
+                watches.append(LearningWatch(_to(subject, check_learning)))
     else:
         subject.family, subject.gae_lambda = "q", 0.0
+        if closely:
+            watches.append(OffPolicyWatch(_to(subject, check_off_policy_update)))
         if hasattr(model, "q_net") or hasattr(model, "quantile_net"):
             subject.q = _q_of_table(model)
         elif hasattr(model, "critic"):
@@ -41,6 +51,10 @@ def subject_of(model: BaseAlgorithm) -> Subject:
             subject.family, subject.bonus = "soft_q", _bonus(model)
     subject.learn = _learner(model, watches)
     return subject
+
+
+def _to(subject: Subject, check: Callable[[Any], list[Outcome]]) -> Callable[[Any], None]:
+    return lambda snapshot: subject.identities.extend(check(snapshot))
 
 
 class _Asks(BaseCallback):

@@ -1,0 +1,222 @@
+"""On-policy algorithms: from one call of `train` to a snapshot of what was learned from."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from plumbrl.adapters.torch_answers import Answer, merge, rows_fingerprint
+from plumbrl.adapters.torch_gradients import GradientCapture
+from plumbrl.adapters.torch_loss import Guard, LossCapture, flat
+from plumbrl.snapshots import Learning, Minibatch, Objective, Samples
+
+NOTHING = Samples(*np.zeros((6, 0)))
+
+
+class LearningWatch(BaseCallback):
+    """Watches updates from the rollout to the changed weights, and leaves no trace.
+
+    Training with and without the watch gives the same numbers: nothing random is drawn, and what
+    is wrapped for an update is put back after it.
+
+    Args:
+        receive: Called with each snapshot, after the update.
+        updates: How many updates to look at, from the first on; None for all.
+    """
+
+    def __init__(self, receive: Callable[[Learning], None], updates: int | None = 1) -> None:
+        super().__init__()
+        self._receive = receive
+        self._updates = updates
+        self._seen = 0
+        self._previous: Samples | None = None
+        self._wrapped = ExitStack()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self._updates is None or self._seen < self._updates:
+            model, excluded = self.model, self.model._excluded_save_params()
+            # A model that is saved before it trains must not save what is wrapped around it.
+            names = [*excluded, "train", "_excluded_save_params"]
+            self._wrapped.enter_context(_replaced(model, "train", self._train))
+            self._wrapped.enter_context(
+                _replaced(model, "_excluded_save_params", lambda: list(names))
+            )
+
+    def _on_training_end(self) -> None:
+        self._wrapped.close()
+
+    def _train(self) -> None:
+        self._wrapped.close()
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        recorder = _Recorder(self.model)
+        try:
+            with recorder.watching():
+                self.model.train()
+        finally:  # an update that ends in an error is the one to look at
+            learning = recorder.learning(self._seen, self._previous)
+            self._previous, self._seen = learning.rollout, self._seen + 1
+            self._receive(learning)
+
+
+class _Recorder:
+    """Notes one update; a minibatch is closed by an optimiser step or by the next minibatch."""
+
+    def __init__(self, model: OnPolicyAlgorithm) -> None:
+        self._model = model
+        self._guard = Guard()
+        self._loss = LossCapture(self._guard)
+        parameters = dict(model.policy.named_parameters())
+        self._gradients = GradientCapture(parameters, self._guard, self._close)
+        self._rollout = NOTHING
+        self._guard(self._look_at_rollout)
+        self._drawn: Samples | None = None
+        self._open = False
+        self._answers: list[Answer] = []
+        self._minibatches: list[Minibatch] = []
+        self._interrupted = ""
+
+    def _look_at_rollout(self) -> None:
+        self._rollout = _samples(self._model.rollout_buffer)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        model = self._model
+        with (
+            _replaced(model.rollout_buffer, "get", self._get(model.rollout_buffer.get)),
+            _replaced(model.policy, "evaluate_actions", self._ask(model.policy.evaluate_actions)),
+            self._gradients,
+            self._loss,
+        ):
+            try:
+                yield
+            except Exception as error:
+                self._interrupted = f"the update ended in an error: {type(error).__name__}"
+                raise
+            finally:
+                self._guard(self._close)
+
+    def learning(self, update: int, previous: Samples | None) -> Learning:
+        model = self._model
+        return Learning(
+            step=model.num_timesteps,
+            update=update,
+            rollout=self._rollout,
+            previous=previous,
+            minibatches=tuple(self._minibatches),
+            n_epochs=_n_epochs(model),
+            stops_early=getattr(model, "target_kl", None) is not None,
+            objective=_objective(model),
+            max_grad_norm=getattr(model, "max_grad_norm", None),
+            learning_rate=float(model.lr_schedule(model._current_progress_remaining)),
+            broadcasts=tuple(self._loss.broadcasts),
+            optimiser_steps=tuple(self._gradients.steps),
+            optimisers=len(self._gradients.optimisers),
+            parameters=self._gradients.changes(),
+            unseen=self._guard.problem,
+            interrupted=self._interrupted,
+        )
+
+    def _get(self, get: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            for batch in get(*args, **kwargs):
+                self._guard(self._draw, batch)
+                yield batch
+
+        return watched
+
+    def _ask(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(obs: Any, actions: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = evaluate(obs, actions, *args, **kwargs)
+            if torch.is_grad_enabled():
+                self._guard(self._note, obs, actions, answer)
+            return answer
+
+        return watched
+
+    def _draw(self, batch: Any) -> None:
+        self._close()
+        self._drawn = _samples(batch)
+        self._open = True
+        self._loss.know(
+            {
+                "old_log_probs": batch.old_log_prob,
+                "old_values": batch.old_values,
+                "advantages": batch.advantages,
+                "returns": batch.returns,
+            }
+        )
+
+    def _note(self, obs: Any, actions: Any, answer: Any) -> None:
+        values, log_probs, entropies = answer
+        self._loss.know({"values": values, "log_probs": log_probs})
+        self._answers.append(Answer(obs, actions, values, log_probs, entropies, self._guard))
+        self._open = True
+
+    def _close(self) -> None:
+        if self._open and self._drawn is not None:
+            n = len(self._drawn.returns)
+            merged = merge([a for a in self._answers if a.rows == n])
+            self._minibatches.append(Minibatch(self._drawn, merged, tuple(self._loss.losses)))
+        self._open, self._answers = False, []
+        self._loss.forget()
+
+
+def _objective(model: OnPolicyAlgorithm) -> Objective | None:
+    """Return what PPO and A2C minimise; what others do is not known here."""
+    if not isinstance(model, PPO | A2C):
+        return None
+    remaining = model._current_progress_remaining
+    clip_vf = model.clip_range_vf if isinstance(model, PPO) else None
+    return Objective(
+        clip_range=_now(model.clip_range, remaining) if isinstance(model, PPO) else None,
+        clip_range_vf=_now(clip_vf, remaining),
+        ent_coef=model.ent_coef,
+        vf_coef=model.vf_coef,
+        normalize_advantage=model.normalize_advantage,
+    )
+
+
+def _now(schedule: Any, remaining: float) -> float | None:
+    return None if schedule is None else float(schedule(remaining))
+
+
+def _n_epochs(model: OnPolicyAlgorithm) -> int | None:
+    if isinstance(model, PPO):
+        return model.n_epochs
+    return 1 if isinstance(model, A2C) else None
+
+
+def _samples(source: Any) -> Samples:
+    """Return the rows of a rollout buffer or of a minibatch, (n,)."""
+    axes = 1 if getattr(source, "generator_ready", True) else 2  # a buffer not yet flattened
+    log_probs = source.log_probs if hasattr(source, "log_probs") else source.old_log_prob
+    values = source.values if hasattr(source, "log_probs") else source.old_values
+    rest = (_flat(part) for part in (log_probs, values, source.advantages, source.returns))
+    return Samples(
+        rows_fingerprint(source.observations, axes), rows_fingerprint(source.actions, axes), *rest
+    )
+
+
+def _flat(part: Any) -> np.ndarray:
+    return flat(torch.as_tensor(part))
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Set an attribute of one object and put back what it had of its own."""
+    own = vars(owner)
+    kept = {name: own[name]} if name in own else {}
+    own[name] = value
+    try:
+        yield
+    finally:
+        del own[name]
+        own.update(kept)
