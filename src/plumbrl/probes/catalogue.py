@@ -123,7 +123,7 @@ def _actions(kind: Kind) -> list[Problem]:
         range_ = _one_step("action-range", "scaling to the action space", [[0]], [[1]], kind)
         return [
             replace(plane, best=np.array([[0.5, -0.5]])),
-            replace(range_, best=np.array([[3.0]]), bounds=(0.0, 4.0)),
+            replace(range_, best=np.array([[0.5]]), bounds=(0.0, 4.0)),
         ]
     lure = [[0.5] * 8]
     lure[0][5] = 1.0

@@ -16,7 +16,7 @@ from plumbrl.probes.trial import Trial
 
 PASS_IF_RIGHT, PASS_ANYWAY = 0.98, 0.1
 """Chance to pass a probe that a mistake leaves right, and one that it spoils."""
-FAIL_AS_EXPECTED, FAIL_LOOSELY, FAIL_SOMEHOW = 0.85, 0.4, 0.3
+FAIL_AS_EXPECTED, FAIL_LOOSELY, FAIL_SOMEHOW = 0.85, 0.5, 0.3
 """Chance of a failure: explained in numbers, by a pattern that much fits, in an unsaid way."""
 FAIL_UNEXPLAINED, FAIL_OTHERWISE = 0.02, 0.05
 """Chance of a failure of a probe left right; and in another way than the mistake's."""

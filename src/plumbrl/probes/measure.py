@@ -16,6 +16,8 @@ LARGEST_TARGET = 20.0
 EXACT, NOISY, STOCHASTIC = 0.1, 0.3, 0.25
 """Tolerances: of values, of values of noisy rewards, of values of a policy that still explores;
 relative where values exceed 1 (5 % where they exceed 2)."""
+ACTION = 0.25
+"""Tolerance of a continuous action, in halves of its range."""
 Quantity = Literal["value", "q", "action", "return"]
 
 
@@ -50,7 +52,7 @@ def questions(problem: Problem, subject: Subject) -> list[Question]:
     deciding = tuple(s for s in states if chooses and _decides(problem, s))
     asked = []
     if subject.action and deciding:
-        asked.append(Question("action", deciding, tolerance=0.6 / 2))
+        asked.append(Question("action", deciding, tolerance=ACTION))
     if subject.value and problem.best is None and not (chooses and problem.kind == "continuous"):
         asked.append(Question("value", states, tolerance=_tolerance(problem, chooses)))
     if subject.q and problem.best is None and problem.name != "exploration":
@@ -110,7 +112,7 @@ def _same_actions(problem: Problem, given: Array, expected: Array) -> bool:
     if problem.best is None:  # only the sign counts
         return bool(((given[:, 0] > 0) == (expected[:, 0] > 0)).all())
     half = (problem.bounds[1] - problem.bounds[0]) / 2
-    return bool((np.abs(given - expected) <= 0.3 * half).all())
+    return bool((np.abs(given - expected) <= ACTION * half).all())
 
 
 def _expected(problem: Problem, question: Question, answer: Answer, rule: Rule) -> Array:

@@ -24,9 +24,9 @@ def unchanged(problem: Problem, trial: Trial) -> bool:
 
 
 def values_unchanged(problem: Problem, trial: Trial) -> bool:
-    """Values hardly moved, though what was asked besides may be right."""
+    """Values hardly moved, though the right action, where there is one, was learnt."""
     found = _values(trial)
-    return bool(found) and all(
+    return bool(found) and not wrong_actions(problem, trial) and all(
         (np.abs(g - b) <= 0.05 * np.abs(r - b) + 0.02).all() for b, g, r in found
     )
 
@@ -38,7 +38,7 @@ def slow(problem: Problem, trial: Trial) -> bool:
         return False
     shares = np.concatenate([(g - b) / _nonzero(r - b) for b, g, r in found])
     far = np.concatenate([np.abs(r - b) > 0.2 for b, _, r in found])
-    return bool(far.any() and (shares[far] > 0.01).all() and (shares[far] < 0.97).all())
+    return bool(far.any() and (shares[far] > 0.001).all() and (shares[far] < 0.97).all())
 
 
 def _nonzero(x: Array) -> Array:

@@ -20,13 +20,13 @@ from plumbrl.probes.timeout import TimedOutError, time_limit
 
 MakeTrainer = Callable[..., Any]
 CHECKPOINTS = 60
-"""How often a trainer is asked within its budget."""
-CONFIRM = 2
+"""How often a trainer is asked within the usual budget."""
+CONFIRM = 3
 """Checkpoints in a row at which every answer must be right."""
 SETTLED = 15
 """Checkpoints over which wrong answers must stay put, after having moved, to be given up early."""
 BUDGET = {"value": 24_000, "q": 4_000, "soft_q": 4_000}
-"""Timesteps by family; twice as many for images and for rewards of another size."""
+"""Timesteps by family; twice as many where something has to settle, or where actions are fine."""
 INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
 """Probes of inputs and actions that a trainer need not be made for."""
 LOOKED_AT = "observation-action"
@@ -79,7 +79,7 @@ class Trial:
 
 @dataclass
 class _Examination:
-    """Asks a trainer at checkpoints, until its answers are right twice in a row."""
+    """Asks a trainer at checkpoints, until its answers are right and stay so."""
 
     problem: Problem
     subject: Subject
@@ -120,8 +120,8 @@ class _Examination:
     @property
     def settled(self) -> bool:
         """Whether answers have left where they began and then stayed put."""
-        if len(self.history) <= SETTLED:
-            return False
+        if len(self.history) <= SETTLED or self.problem.best is not None:
+            return False  # the mean of a Gaussian may rest for long and move on
         smallest = min(question.tolerance for question in self.asked) / 5
         recent = np.array(self.history[-SETTLED:])
         begun = np.concatenate([np.ravel(b) for b in self.before])
@@ -190,8 +190,9 @@ def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: floa
     if not exam.asked:
         reason = "the trainer cannot be asked for what this probe needs"
         return replace(blank, verdict="skipped", reason=reason)
-    total = int(BUDGET[subject.family] * budget * (2 if problem.name in SLOW else 1))
-    subject.learn(total, max(1, total // CHECKPOINTS), exam.checkpoint)
+    slow = problem.name in SLOW or problem.best is not None
+    total = int(BUDGET[subject.family] * budget * (2 if slow else 1))
+    subject.learn(total, BUDGET[subject.family] // CHECKPOINTS, exam.checkpoint)
     return replace(
         blank, verdict="passed" if exam.passed else "failed", timesteps=env.steps,
         asked=tuple(exam.asked), before=tuple(exam.before), given=tuple(exam.given),

@@ -62,9 +62,9 @@ def of_class(algorithm: type[BaseAlgorithm], like: str | None = None) -> Callabl
         space = envs.single_observation_space
         settings = SETTINGS[like] | {"gamma": gamma, "seed": seed, "device": "cpu"} | changes
         noise = _noise(like, envs.single_action_space)
-        return algorithm(
-            _policy(space), VectorToSb3(envs), policy_kwargs=_network(space), **settings, **noise
-        )
+        network = _network(space) | settings.pop("policy_kwargs", {})
+        venv = VectorToSb3(envs)
+        return algorithm(_policy(space), venv, policy_kwargs=network, **settings, **noise)
 
     make_trainer.num_envs = 8 if like in ("PPO", "A2C", "TRPO") else 4  # type: ignore[attr-defined]
     return make_trainer

@@ -36,6 +36,7 @@ class _Sample:
     observations: Any
     actions: Tensor
     log_probs: Tensor
+    learns: bool
 
 
 @dataclass
@@ -78,7 +79,9 @@ class Look:
 
     def saw_sample(self, observations: Any, actions: Tensor, log_probs: Tensor) -> None:
         """Note actions that the actor drew, with their log-probabilities."""
-        sample = _Sample(observations, actions.detach(), log_probs.detach().reshape(-1))
+        sample = _Sample(
+            observations, actions.detach(), log_probs.detach().reshape(-1), actions.requires_grad
+        )
         self._samples.append(sample)
         dist = self.learner.networks["actor"].action_dist
         if isinstance(dist, SquashedDiagGaussianDistribution) and dist.gaussian_actions is not None:
@@ -106,7 +109,7 @@ class Look:
         if loss.numel() != 1 or not leaves & {id(t) for t in actor.parameters()}:
             return
         observations = self.batch.observations
-        sample = self._sample_of(observations)
+        sample = self._sample_of(observations, learns=True)
         with untouched(self.learner.model.policy):
             actions = sample.actions if sample else actor(observations)
             q_values = self.learner.q_values(observations, actions)
@@ -165,9 +168,10 @@ class Look:
         targets = {f"target:{n}": t for n, t in self.learner.following().items()}
         return {**self.learner.trainable(), **targets}
 
-    def _sample_of(self, observations: Any) -> _Sample | None:
-        same = (s for s in reversed(self._samples) if _same(s.observations, observations))
-        return next(same, None)
+    def _sample_of(self, observations: Any, *, learns: bool) -> _Sample | None:
+        """Return the sample for observations: where these equal the next ones, by its gradient."""
+        same = [s for s in reversed(self._samples) if _same(s.observations, observations)]
+        return min(same, key=lambda s: s.learns != learns, default=None)
 
     def _evaluate(self) -> None:
         """Recompute Q-values with the parameters that the loss was computed with."""
@@ -187,7 +191,7 @@ class Look:
     def _td(self) -> TDTargets | None:
         if not self._losses or self._values is None or self._random:
             return None
-        batch, sample = self.batch, self._sample_of(self.batch.next_observations)
+        batch, sample = self.batch, self._sample_of(self.batch.next_observations, learns=False)
         discounts = getattr(batch, "discounts", None)
         rewards = _array(batch.rewards).reshape(-1)
         gammas = np.full(len(rewards), self.gamma) if discounts is None else _array(discounts)

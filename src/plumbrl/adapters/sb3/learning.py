@@ -114,7 +114,7 @@ class _Recorder:
             n_epochs=_n_epochs(model),
             stops_early=getattr(model, "target_kl", None) is not None,
             objective=_objective(model),
-            max_grad_norm=getattr(model, "max_grad_norm", None),
+            max_grad_norm=model.max_grad_norm if isinstance(model, PPO | A2C) else None,
             learning_rate=float(model.lr_schedule(model._current_progress_remaining)),
             broadcasts=tuple(self._loss.broadcasts),
             optimiser_steps=tuple(self._gradients.steps),
