@@ -33,9 +33,14 @@ def diagnose(kit, name, seeds, budget):
     inputs = getattr(fault, "inputs", "")
     only = [n for n in problems(kind) if n not in ("image", "memory") or n == inputs]
     make = KITS[kit].factory(fault)
-    found = report(name, run_suite(
-        lambda tasks: run_here(make, tasks), only=only, kinds=(kind,), seeds=range(seeds), budget=budget
-    ))  # fmt: skip
+    probed_trainer = run_suite(
+        lambda tasks: run_here(make, tasks),
+        only=only,
+        kinds=(kind,),
+        seeds=range(seeds),
+        budget=budget,
+    )
+    found = report(name, probed_trainer)
     return {
         "kit": kit,
         "fault": name,

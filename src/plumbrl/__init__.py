@@ -1,7 +1,10 @@
 """Finds out whether a reinforcement-learning run is broken, where, and what to do."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plumbrl.probes import probe
 
 _PUBLIC = {"probe": "plumbrl.probes"}
 """Public names and the rooms they are loaded from when first used."""

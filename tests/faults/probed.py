@@ -93,34 +93,50 @@ class Fault:
     """The only probe whose observations the extractor is made for; all if empty."""
 
 
-NEW = {"learning_starts": 0}
+NOW = {"learning_starts": 0}
+GREEDY = NOW | {"exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
+SLOW = ("optimiser.learning-rate-too-low",)
+CLIPPED = ("configuration.gradients-clipped-away", "configuration.gradient-clip-tiny", *SLOW)
+BLIND = ("network.ignores-input", "data.shuffled", "network.zero-gradient")
+NO_VALUE = ("value.not-updated", "value.no-gradient", "network.zero-gradient")
+DEAD = ("value.broadcast", *BLIND)
+FROZEN = ("value.target-network-never-updated", "configuration.target-never-updated")
+LOW, HIGH = "network.output-not-negative", "network.output-bounded"
+SCALED, SIGNED = ("data.reward-scaled",), ("data.reward-sign-flipped",)
+
+
+def with_rewards(change):
+    return lambda envs: Rewards(envs, change)
+
+
+def fifth(rewards):
+    return 0.2 * rewards
+
+
 FAULTS = [
-    Fault("slow ppo", "PPO", ("optimiser.learning-rate-too-low",), settings={"learning_rate": 1e-5}),
-    Fault("frozen clip", "PPO", ("optimiser.learning-rate-too-low", "optimiser.no-update",
-          "configuration.gradients-clipped-away", "configuration.gradient-clip-tiny"),
-          settings={"max_grad_norm": 1e-7}),
-    Fault("entropy", "PPO", ("policy.entropy-dominates",), settings={"ent_coef": 1.0}),
-    Fault("no value loss", "PPO", ("value.not-updated", "value.no-gradient"), settings={"vf_coef": 0.0}),
-    Fault("relu value", "PPO", ("network.output-not-negative",), alter=last_layer(nn.ReLU)),
-    Fault("tanh value", "PPO", ("network.output-bounded",), alter=last_layer(nn.Tanh)),
-    Fault("dead value", "PPO", ("value.broadcast", "network.ignores-input", "network.zero-gradient"), alter=dead),
-    Fault("blind", "PPO", ("network.ignores-input", "data.shuffled", "network.zero-gradient"), extractor=Blind),
-    Fault("linear", "PPO", ("network.linear",), alter=linear),
-    Fault("clipped", "PPO", ("data.reward-clipped",), wrap=lambda e: Rewards(e, np.sign)),
-    Fault("scaled", "PPO", ("data.reward-scaled",), wrap=lambda e: Rewards(e, lambda r: 0.2 * r)),
-    Fault("sign", "A2C", ("data.reward-sign-flipped",), wrap=lambda e: Rewards(e, lambda r: -r)),
-    Fault("relu q", "DQN", ("network.output-not-negative",), alter=last_layer(nn.ReLU)),
-    Fault("sigmoid q", "DQN", ("network.output-bounded", "network.output-not-negative"), alter=last_layer(nn.Sigmoid)),
-    Fault("no epsilon", "DQN", ("policy.no-exploration",),
-          settings={"exploration_initial_eps": 0.0, "exploration_final_eps": 0.0} | NEW),
-    Fault("frozen target", "DQN", ("value.target-network-never-updated", "configuration.target-never-updated"),
-          settings={"target_update_interval": 10**9}),
-    Fault("slow dqn", "DQN", ("optimiser.learning-rate-too-low",), settings={"learning_rate": 2e-6}),
+    Fault("slow ppo", "PPO", SLOW, settings={"learning_rate": 1e-5}),
+    Fault("clip 1e-7", "PPO", CLIPPED, settings={"max_grad_norm": 1e-7}),
+    Fault("entropy", "PPO", ("policy.entropy-dominates",), settings={"ent_coef": 3.0}),
+    Fault("vf_coef 0", "PPO", NO_VALUE, settings={"vf_coef": 0}),
+    Fault("relu value", "PPO", (LOW,), alter=last_layer(nn.ReLU)),
+    Fault("tanh value", "PPO", (HIGH,), alter=last_layer(nn.Tanh)),
+    Fault("dead value", "PPO", DEAD, alter=dead),
+    Fault("blind", "PPO", BLIND, extractor=Blind),
+    Fault("no activation", "PPO", ("network.linear",), alter=linear),
+    Fault("clipped ppo", "PPO", ("data.reward-clipped",), wrap=with_rewards(np.sign)),
+    Fault("scaled ppo", "PPO", SCALED, wrap=with_rewards(fifth)),
+    Fault("sign a2c", "A2C", SIGNED, wrap=with_rewards(np.negative)),
+    Fault("relu q", "DQN", (LOW,), alter=last_layer(nn.ReLU)),
+    Fault("sigmoid q", "DQN", (HIGH, LOW), alter=last_layer(nn.Sigmoid)),
+    Fault("no epsilon", "DQN", ("policy.no-exploration",), settings=GREEDY),
+    Fault("frozen target", "DQN", FROZEN, settings={"target_update_interval": 10**9}),
+    Fault("slow dqn", "DQN", SLOW, settings={"learning_rate": 2e-6}),
+    Fault("sign dqn", "DQN", SIGNED, wrap=with_rewards(np.negative)),
     Fault("unscaled", "SAC", ("policy.action-scaling",), "continuous", wrap=Unscaled),
     Fault("one dimension", "SAC", ("policy.action-dimensions",), "continuous", wrap=Swapped),
-    Fault("scaled sac", "SAC", ("data.reward-scaled",), "continuous", wrap=lambda e: Rewards(e, lambda r: 0.2 * r)),
-    Fault("slow td3", "TD3", ("optimiser.learning-rate-too-low",), "continuous", settings={"learning_rate": 1e-5}),
-    Fault("clipped td3", "TD3", ("data.reward-clipped",), "continuous", wrap=lambda e: Rewards(e, np.sign)),
+    Fault("scaled sac", "SAC", SCALED, "continuous", wrap=with_rewards(fifth)),
+    Fault("slow td3", "TD3", SLOW, "continuous", settings={"learning_rate": 1e-5}),
+    Fault("clipped td3", "TD3", ("data.reward-clipped",), "continuous", wrap=with_rewards(np.sign)),
     Fault("one input", "PPO", ("network.input-missing",), extractor=OneInput, inputs="dictionary"),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The suite: healthy trainers pass, each probe catches a mutant, mistakes of users are sentences."""
+"""The suite: healthy trainers pass, every probe catches a mutant, users read sentences."""
 
 import json
 import os
@@ -186,6 +186,12 @@ def test_mistakes_of_users_are_one_sentence(make, said):
     with pytest.raises(UserError, match=said) as caught:
         plumbrl.probe(make, basic=True, seconds=0.5)
     assert "\n" not in str(caught.value)
+
+
+def test_every_probe_is_documented():
+    page = (ROOT / "docs" / "probes.md").read_text()
+    for kind in ("discrete", "continuous"):
+        assert all(f"| `{name}` |" in page for name in problems(kind))
 
 
 def test_unknown_probes_are_refused_with_the_nearest():

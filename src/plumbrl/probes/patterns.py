@@ -26,8 +26,12 @@ def unchanged(problem: Problem, trial: Trial) -> bool:
 def values_unchanged(problem: Problem, trial: Trial) -> bool:
     """Values hardly moved, though the right action, where there is one, was learnt."""
     found = _values(trial)
-    return bool(found) and not wrong_actions(problem, trial) and all(
-        (np.abs(g - b) <= 0.05 * np.abs(r - b) + 0.02).all() for b, g, r in found
+    dead = all((b == 0).all() for b, _, _ in found)  # no network begins at exactly 0
+    return (
+        bool(found)
+        and not dead
+        and not wrong_actions(problem, trial)
+        and all((np.abs(g - b) <= 0.05 * np.abs(r - b) + 0.02).all() for b, g, r in found)
     )
 
 

@@ -86,7 +86,7 @@ def run_suite(
     if not usable:
         raise UserError(f"make_trainer failed on the simplest probe: {first[kinds[0]].mistake}.")
     first |= {kind: _refused(first[kind]) for kind in kinds if kind not in usable}
-    plan = [(k, name) for k in usable for name in _chosen(k, only, usable)]
+    plan: list[tuple[Kind, str]] = [(k, name) for k in usable for name in _chosen(k, only, usable)]
     trials = list(first.values())
     tasks = [replace(task, kind=k, probe=n, seed=s) for k, n in plan for s in seeds[:2]]
     trials += run([t for t in tasks if (t.probe, t.seed) != ("constant", seeds[0])])

@@ -29,6 +29,18 @@ CHOICES = (
 TRIED = ("exploration", "action", "action-range")
 """Those in which the best action has to be tried first."""
 
+SEVERAL = (
+    "observation",
+    "delay",
+    "end-or-limit",
+    "ladder",
+    "vector",
+    "dictionary",
+    "mixing",
+    "scale",
+)
+"""Probes with several values to be told apart."""
+
 
 def suspects(trials: Iterable[tuple[Problem, Trial]]) -> list[Suspect]:
     """Return every suspect, with those whose rule has to be measured first on the trials."""
@@ -40,6 +52,7 @@ _FIXED = [
     Suspect("optimiser.no-update", pattern=unchanged),
     Suspect("optimiser.learning-rate-too-low", pattern=slow),
     Suspect("optimiser.diverges", pattern=diverged),
+    Suspect("optimiser.learning-rate-too-high", on=SEVERAL, flaky=True),
     Suspect("value.not-updated", pattern=values_unchanged),
     Suspect("value.bootstrap-at-terminal", (Rule(terminal="last"), Rule(terminal="reset"))),
     Suspect("value.no-bootstrap-at-truncation", (Rule(truncation="nothing"),)),
@@ -78,7 +91,7 @@ _FIXED = [
     Suspect("network.linear", (Rule(belongs="any", sees=False),), on=("vector",)),
     Suspect("network.image-encoder", on=("image",)),
     Suspect("network.input-missing", on=("dictionary",)),
-    Suspect("network.output-not-negative", (Rule(low=0.0),)),
+    Suspect("network.output-not-negative", (Rule(low=0.0), Rule(low=0.0, high=0.0))),
     Suspect("network.output-bounded", (Rule(low=-1.0, high=1.0), Rule(low=0.0, high=1.0))),
     Suspect("data.reward-clipped", (Rule(clip=1.0),)),
     Suspect("data.reward-sign-flipped", (Rule(reward=-1.0),)),
