@@ -15,7 +15,7 @@ from plumbrl.oracles.compare import (
     passed,
     skipped,
 )
-from plumbrl.oracles.transitions import TOLERANCE, _observation_cause, _per_step
+from plumbrl.oracles.transitions import TOLERANCE, observation_cause, per_step
 from plumbrl.snapshots.off_policy import OffPolicyUpdate
 from plumbrl.snapshots.replay import StoredTransitions, Transitions
 
@@ -31,11 +31,11 @@ def check_stored_observations(update: OffPolicyUpdate) -> Outcome:
     gaps = []
     for key, stored in update.stored.observations.items():
         expected = update.happened.observations[key]
-        gap = _per_step(stored, expected)
+        gap = per_step(stored, expected)
         if gap.wrong.any():
             following = update.happened.next_observations[key]
-            shifted = not _per_step(stored, following).wrong.any()
-            cause = _observation_cause(stored, expected)
+            shifted = not per_step(stored, following).wrong.any()
+            cause = observation_cause(stored, expected)
             cause = "data.next-observation-stored" if shifted else cause
             return _failed(update, name, cause, gap, "observations")
         gaps.append(gap)
@@ -152,7 +152,7 @@ def _compare(
 
 def _next_gap(happened: Transitions, stored: StoredTransitions, key: str) -> Difference:
     """Compare where it is known what followed."""
-    gap = _per_step(stored.next_observations[key], happened.next_observations[key])
+    gap = per_step(stored.next_observations[key], happened.next_observations[key])
     return Difference(gap.wrong & happened.final_given, gap.worst)
 
 
@@ -165,7 +165,7 @@ def _next_cause(
         ("data.reset-observation-stored", happened.following[key]),
         ("data.observation-stored-as-next", happened.observations[key]),
     ):
-        if not (_per_step(found_there, suspect).wrong & gap.wrong).any():
+        if not (per_step(found_there, suspect).wrong & gap.wrong).any():
             return cause
     return "data.wrong-next-observation"
 

@@ -22,11 +22,9 @@ def check_transitions(update: OnPolicyUpdate) -> Outcome:
         parts[label] = (stored, recorded.observations[key])
     compared, worst = 0, 0.0
     for what, (stored, expected) in parts.items():
-        gap = _per_step(stored, expected)
+        gap = per_step(stored, expected)
         if gap.wrong.any():
-            cause = (
-                _observation_cause(stored, expected) if "observ" in what else "data.wrong-action"
-            )
+            cause = observation_cause(stored, expected) if "observ" in what else "data.wrong-action"
             return failed(
                 name, cause, gap, what=what, tolerance=TOLERANCE, step=update.step,
                 update=update.update,
@@ -35,14 +33,14 @@ def check_transitions(update: OnPolicyUpdate) -> Outcome:
     return passed(name, compared, worst)
 
 
-def _per_step(stored: Array, expected: Array) -> Difference:
+def per_step(stored: Array, expected: Array) -> Difference:
     """A step is wrong if any of its entries is."""
     gap = difference(stored.reshape(expected.shape), expected, TOLERANCE)
     steps = np.asarray(gap.wrong.reshape(*expected.shape[:2], -1).any(axis=2))
     return Difference(steps, gap.worst)
 
 
-def _observation_cause(stored: Array, expected: Array) -> str:
+def observation_cause(stored: Array, expected: Array) -> str:
     """Tell a shift by one step from a shuffle from anything else."""
     stored = stored.reshape(expected.shape)
     shift = difference(stored[:-1], expected[1:], TOLERANCE).wrong

@@ -1,15 +1,11 @@
 """DQN, SAC and TD3 under the same names: networks, optimisers, Q-values, what is due when."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
-
-from plumbrl.adapters.sb3.on_policy import _untouched
 
 Tensor = torch.Tensor
 
@@ -115,16 +111,6 @@ def why_unseen(model: OffPolicyAlgorithm) -> str:
     if isinstance(model, DQN | SAC | TD3):
         return ""
     return f"{type(model).__name__} has another kind of target than DQN, SAC and TD3"
-
-
-@contextmanager
-def untouched(policy: torch.nn.Module) -> Iterator[None]:
-    """Compute without gradients; random state and buffers are put back, and every mode is kept."""
-    modes = [(module, module.training) for module in policy.modules()]
-    with _untouched(policy):
-        yield
-    for module, mode in modes:  # target networks stay in evaluation mode while the rest trains
-        module.training = mode
 
 
 def _named(networks: dict[str, Any]) -> dict[str, Tensor]:

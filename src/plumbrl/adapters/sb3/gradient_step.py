@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 
-from plumbrl.adapters.sb3.critics import Learner, untouched
+from plumbrl.adapters.sb3.critics import Learner
+from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.snapshots.off_policy import (
     ActorLoss,
     Array,

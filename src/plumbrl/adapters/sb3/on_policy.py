@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.snapshots import OnPolicyUpdate, Recorded
 
 Array = np.ndarray
@@ -80,7 +80,7 @@ def snapshot(
         update=update,
         gamma=model.gamma,
         gae_lambda=model.gae_lambda,
-        observations=_by_name(buffer.observations),
+        observations=by_name(buffer.observations),
         actions=buffer.actions.copy(),
         log_probs=buffer.log_probs.copy(),
         values=buffer.values.copy(),
@@ -103,7 +103,7 @@ def _record_step(model: OnPolicyAlgorithm, local: dict[str, Any]) -> dict[str, A
     )
     finals = [info.get("terminal_observation") for info in infos]
     return {
-        "observations": _by_name(model._last_obs),  # type: ignore[arg-type]
+        "observations": by_name(model._last_obs),  # type: ignore[arg-type]
         "actions": np.array(local["actions"]),
         "rewards": np.array(local["rewards"], dtype=np.float64),
         "values": local["values"].detach().cpu().numpy().reshape(-1).astype(np.float64),
@@ -122,7 +122,7 @@ def _recorded(
     }
     names = steps[0]["observations"]
     observations = {key: np.stack([s["observations"][key] for s in steps]) for key in names}
-    with _untouched(model.policy):
+    with untouched(model.policy):
         model.policy.set_training_mode(False)
         tensor, _ = model.policy.obs_to_tensor(local["new_obs"])
         last = model.policy.predict_values(tensor).cpu().numpy().reshape(-1).astype(np.float64)
@@ -133,7 +133,7 @@ def _final_values(model: OnPolicyAlgorithm, truncated: Array, finals: list[Any])
     values = np.zeros(len(truncated))
     if not truncated.any():
         return values
-    with _untouched(model.policy):
+    with untouched(model.policy):
         model.policy.set_training_mode(False)
         for i in np.flatnonzero(truncated):
             if finals[i] is not None:
@@ -148,7 +148,7 @@ def _recomputed(model: OnPolicyAlgorithm, buffer: RolloutBuffer) -> tuple[Array,
     observations = {key: _rows(part) for key, part in _named(buffer.observations).items()}
     actions = _rows(buffer.actions)
     values, log_probs = [], []
-    with _untouched(model.policy):
+    with untouched(model.policy):
         model.policy.set_training_mode(True)
         for rows in _chunks(observations):
             value, log_prob = _evaluated(
@@ -187,17 +187,6 @@ def _named(observations: Array | dict[str, Array]) -> Observations:
     return observations if isinstance(observations, dict) else {"": observations}
 
 
-def _by_name(observations: Array | dict[str, Array]) -> Observations:
+def by_name(observations: Array | dict[str, Array]) -> Observations:
+    """Return copies of observations by name, the name empty for plain arrays."""
     return {key: np.array(part) for key, part in _named(observations).items()}
-
-
-@contextmanager
-def _untouched(policy: torch.nn.Module) -> Iterator[None]:
-    """Compute without gradients and put random state, mode and layer buffers back."""
-    kept = {name: buffer.clone() for name, buffer in policy.named_buffers()}
-    training = policy.training
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        yield
-        for name, buffer in policy.named_buffers():
-            buffer.copy_(kept[name])
-    policy.train(training)

@@ -10,7 +10,7 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
-from plumbrl.adapters.sb3.on_policy import _by_name
+from plumbrl.adapters.sb3.on_policy import by_name
 from plumbrl.snapshots.learning import fingerprint
 from plumbrl.snapshots.replay import Array, DrawnRows, StoredTransitions, Transitions
 
@@ -83,7 +83,7 @@ class Recorder:
     def _original(self, observations: Any) -> dict[str, Array]:
         if self._normaliser is not None:
             observations = self._normaliser.get_original_obs()
-        return _by_name(observations)
+        return by_name(observations)
 
     def _original_rewards(self, rewards: Array) -> Array:
         if self._normaliser is not None:
@@ -103,7 +103,7 @@ class Recorder:
             given[i] = final is not None
             if final is not None:
                 undo = self._normaliser.unnormalize_obs if self._normaliser else None
-                for key, part in _by_name(undo(final) if undo else final).items():
+                for key, part in by_name(undo(final) if undo else final).items():
                     next_obs[key][i] = part
         return next_obs, given
 
@@ -136,13 +136,13 @@ def normaliser_round_trip(model: OffPolicyAlgorithm) -> dict[str, tuple[Array, A
     if normaliser is None or not normaliser.norm_obs:
         return {}
     there = normaliser.normalize_obs(normaliser.get_original_obs())
-    back, known = _by_name(normaliser.unnormalize_obs(there)), _statistics(normaliser)
+    back, known = by_name(normaliser.unnormalize_obs(there)), _statistics(normaliser)
     trips = {}
-    for key, original in _by_name(normaliser.get_original_obs()).items():
+    for key, original in by_name(normaliser.get_original_obs()).items():
         if key not in known:
             continue
         scale = np.abs(known[key].mean) + np.sqrt(known[key].var + normaliser.epsilon)
-        inside = np.abs(_by_name(there)[key]) < normaliser.clip_obs
+        inside = np.abs(by_name(there)[key]) < normaliser.clip_obs
         pair = (back[key] / scale)[inside], (original / scale)[inside]
         trips[f"normalised observations {key}".strip()] = pair
     return trips

@@ -11,7 +11,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from plumbrl.adapters.sb3.learning import LearningWatch
 from plumbrl.adapters.sb3.off_policy import OffPolicyWatch
-from plumbrl.adapters.sb3.on_policy import OnPolicyWatch, _untouched
+from plumbrl.adapters.sb3.on_policy import OnPolicyWatch
+from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.adapters.subject import Array, Checkpoint, Observations, Subject
 from plumbrl.oracles import Outcome, check_learning, check_off_policy_update, check_update
 
@@ -68,7 +69,7 @@ class _Asks(BaseCallback):
         if self.num_timesteps < self._next:
             return True
         self._next = self.num_timesteps + self._every
-        with _untouched(self.model.policy):
+        with untouched(self.model.policy):
             return not self._checkpoint()
 
 
