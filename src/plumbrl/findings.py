@@ -67,6 +67,8 @@ class Finding:
     """What it usually means, in a sentence."""
     remedy: str
     reference: str = ""
+    change: dict[str, str] = field(default_factory=dict)
+    """The remedy as settings and what becomes of them: a value, or ``x 10`` for a factor."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from plumbrl.probes.agents import (
 from plumbrl.probes.catalogue import BASIC, problems
 from plumbrl.probes.envs import ProbeEnv, ProbeVectorEnv
 from plumbrl.probes.problem import GOES_ON
+from plumbrl.probes.shaped import crossroads, shaped
 from plumbrl.probes.solve import Rule, solve
 
 KINDS = ("discrete", "continuous")
@@ -182,6 +183,20 @@ def test_environments_of_a_vector_differ_where_they_should():
         _, rewards, *_ = envs.step(np.zeros(8, int))
     np.testing.assert_allclose(rewards[:4], [-1, -0.4, 0.4, 1])
     assert envs.states.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_right_shaping_keeps_the_best_action_and_wrong_shaping_changes_it():
+    """Branch 0 is worth 0.9 * 0.5 = 0.45, branch 1 is worth 0.9^2 * 1 = 0.81."""
+    plain, phi = crossroads(), [0.3, 1.0, -0.5, 0.7]
+    before = solve(plain, gae_lambda=0.0)
+    np.testing.assert_allclose(before.q[0], [0.45, 0.81])
+    right = solve(shaped(plain, phi), gae_lambda=0.0)
+    np.testing.assert_allclose(right.values, before.values - phi, atol=1e-9)
+    assert right.q[0].argmax() == 1
+    # 10 after the end is worth 0.9^2 * 10 on the short way, 0.9^3 * 10 on the long one
+    wrong = solve(shaped(plain, phi, final=10.0), gae_lambda=0.0)
+    np.testing.assert_allclose(wrong.q[0], [0.45 + 8.1 - 0.3, 0.81 + 7.29 - 0.3], atol=1e-9)
+    assert wrong.q[0].argmax() == 0
 
 
 def test_noise_is_seeded_and_unbiased():

@@ -26,6 +26,8 @@ class Cause(BaseModel):
     shows: str
     """How it shows in a run."""
     remedy: str
+    change: dict[str, str] = {}
+    """The remedy as settings and what becomes of them: a value, or ``x 10`` for a factor."""
     reference: str = ""
 
     @property
@@ -69,5 +71,6 @@ def finding(
         evidence=evidence,
         summary=cause.what,
         remedy=cause.remedy,
+        change=dict(cause.change),
         reference=cause.reference,
     )

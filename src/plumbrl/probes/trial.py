@@ -3,7 +3,7 @@
 import inspect
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from plumbrl.adapters.subject import Subject
 from plumbrl.errors import UserError
 from plumbrl.findings import Check, CheckVerdict, Finding
 from plumbrl.probes.envs import ProbeEnv, ProbeVectorEnv
-from plumbrl.probes.measure import LARGEST_TARGET, Question, ask, fits, questions, right_answers
+from plumbrl.probes.exam import Examination
+from plumbrl.probes.measure import LARGEST_TARGET, Question
 from plumbrl.probes.problem import Array, Kind, Problem
 from plumbrl.probes.solve import solve
 from plumbrl.probes.timeout import TimedOutError, time_limit
@@ -21,10 +22,6 @@ from plumbrl.probes.timeout import TimedOutError, time_limit
 MakeTrainer = Callable[..., Any]
 CHECKPOINTS = 60
 """How often a trainer is asked within the usual budget."""
-CONFIRM = 3
-"""Checkpoints in a row at which every answer must be right."""
-SETTLED = 15
-"""Checkpoints over which wrong answers must stay put, after having moved, to be given up early."""
 BUDGET = {"value": 24_000, "q": 4_000, "soft_q": 4_000}
 """Timesteps by family; twice as many where something has to settle, or where actions are fine."""
 INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
@@ -77,65 +74,6 @@ class Trial:
     mistake: str = ""
 
 
-@dataclass
-class _Examination:
-    """Asks a trainer at checkpoints, until its answers are right and stay so."""
-
-    problem: Problem
-    subject: Subject
-    returns: list[float]
-    asked: list[Question] = field(default_factory=list)
-    before: list[Array] = field(default_factory=list)
-    given: list[Array] = field(default_factory=list)
-    right: list[Array] = field(default_factory=list)
-    bonus: Array | None = None
-    streak: int = 0
-    history: list[Array] = field(default_factory=list)
-
-    def begin(self) -> None:
-        self.asked = questions(self.problem, self.subject)
-        self.before = self._ask()
-
-    def checkpoint(self) -> bool:
-        self.given = self._ask()
-        if self.subject.bonus:
-            everything = self.problem.batch(list(range(self.problem.n_states)))
-            self.bonus = self.subject.bonus(everything)
-        lam = self.subject.gae_lambda or 0.0
-        self.right = right_answers(self.problem, self.asked, lam, bonus=self.bonus)
-        answers = zip(self.asked, self.given, self.right, strict=True)
-        self.streak = self.streak + 1 if all(fits(self.problem, *a) for a in answers) else 0
-        self.history.append(np.concatenate([np.ravel(g) for g in self.given]))
-        return self.passed or (self.streak == 0 and (self.settled or self.lost))
-
-    @property
-    def lost(self) -> bool:
-        """Whether answers are no numbers, or ever further beyond anything the problem holds."""
-        if len(self.history) <= SETTLED:
-            return False
-        sizes = np.abs(np.array(self.history[-SETTLED:])).max(axis=1)
-        largest = max(1.0, *(float(np.abs(r).max()) for r in self.right))
-        return bool(not np.isfinite(sizes).all() or sizes.min() > 10 * largest)
-
-    @property
-    def settled(self) -> bool:
-        """Whether answers have left where they began and then stayed put."""
-        if len(self.history) <= SETTLED or self.problem.best is not None:
-            return False  # the mean of a Gaussian may rest for long and move on
-        smallest = min(question.tolerance for question in self.asked) / 5
-        recent = np.array(self.history[-SETTLED:])
-        begun = np.concatenate([np.ravel(b) for b in self.before])
-        moved = np.abs(recent[-1] - begun).max() > smallest
-        return bool(moved and np.ptp(recent, axis=0).max() < smallest)
-
-    @property
-    def passed(self) -> bool:
-        return self.streak >= CONFIRM
-
-    def _ask(self) -> list[Array]:
-        return [ask(self.subject, self.problem, q, self.returns) for q in self.asked]
-
-
 def run_trial(
     make_trainer: MakeTrainer,
     problem: Problem,
@@ -185,7 +123,7 @@ def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: floa
         problem = replace(problem, gamma=subject.gamma)
     if reason := _unsuited(problem, subject):
         return replace(blank, verdict="skipped", reason=reason)
-    exam = _Examination(problem, subject, env.returns)
+    exam = Examination(problem, subject, env.returns)
     exam.begin()
     if not exam.asked:
         reason = "the trainer cannot be asked for what this probe needs"

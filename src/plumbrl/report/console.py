@@ -69,6 +69,8 @@ def _told(report: Report) -> list[RenderableType]:
             for e in found.evidence
         ]
         lines.append(Text(f"  try: {found.remedy}"))
+        for name, value in found.change.items():
+            lines.append(Text(f"       {name}: {value}", style="cyan"))
         if found.reference:
             lines.append(Text(f"  read: {found.reference}", style="dim"))
         lines.append(Text(""))
