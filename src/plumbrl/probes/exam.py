@@ -28,6 +28,7 @@ class Examination:
         right: Right answers, at the time of the last.
         bonus: Entropy bonus of each state then (soft values), or None.
         streak: Checkpoints in a row at which all was right.
+        wrong: Checkpoints in a row at which something was wrong.
         history: Every answer given, one array per checkpoint.
     """
 
@@ -40,6 +41,7 @@ class Examination:
     right: list[Array] = field(default_factory=list)
     bonus: Array | None = None
     streak: int = 0
+    wrong: int = 0
     history: list[Array] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -57,6 +59,7 @@ class Examination:
         self.right = right_answers(self.problem, self.asked, lam, bonus=self.bonus)
         answers = zip(self.asked, self.given, self.right, strict=True)
         self.streak = self.streak + 1 if all(fits(self.problem, *a) for a in answers) else 0
+        self.wrong = 0 if self.streak else self.wrong + 1
         self.history.append(np.concatenate([np.ravel(g) for g in self.given]))
         return self.passed or (self.streak == 0 and (self.settled or self.lost))
 
@@ -71,14 +74,16 @@ class Examination:
 
     @property
     def settled(self) -> bool:
-        """Whether answers have left where they began and then stayed put."""
+        """Whether wrong answers have left where they began and then stayed, noise apart."""
         if len(self.history) <= SETTLED or self.problem.best is not None:
             return False  # the mean of a Gaussian may rest for long and move on
         smallest = min(question.tolerance for question in self.asked) / 5
         recent = np.array(self.history[-SETTLED:])
         begun = np.concatenate([np.ravel(b) for b in self.before])
         moved = np.abs(recent[-1] - begun).max() > smallest
-        return bool(moved and np.ptp(recent, axis=0).max() < smallest)
+        third = SETTLED // 3
+        drift = np.abs(recent[-third:].mean(axis=0) - recent[:third].mean(axis=0)).max()
+        return bool(moved and self.wrong >= SETTLED and drift < smallest)
 
     @property
     def passed(self) -> bool:

@@ -37,10 +37,11 @@ class Question:
     branches: tuple[int, ...] = ()
     tolerance: float = EXACT
 
-    @property
-    def label(self) -> str:
-        """How the quantity is written."""
-        return {"value": "V", "q": "Q", "action": "action", "return": "return"}[self.quantity]
+    def about(self, i: int) -> str:
+        """Return how answer i is written: ``V(s0)``, ``Q(s0, a1)``, ``action(s0)``."""
+        letter = {"value": "V", "q": "Q"}.get(self.quantity, self.quantity)
+        branch = f", a{self.branches[i]}" if self.branches else ""
+        return f"{letter}(s{self.states[i]}{branch})"
 
 
 def questions(problem: Problem, subject: Subject) -> list[Question]:

@@ -113,7 +113,7 @@ def _evidence(problem: Problem, trial: Trial) -> list[Evidence]:
             gaps = np.abs(given - right).reshape(len(given), -1).max(axis=1)
             worst = int(np.argmax(np.nan_to_num(gaps, nan=np.inf)))
             value, expected = np.ravel(given[worst])[0], np.ravel(right[worst])[0]
-            name = f"{question.label} in state {question.states[worst]}"
+            name = question.about(worst)
             where = f"probe {problem.name!r}, seed {trial.seed}"
             found.append(Evidence(name, float(value), f"{expected:.3g}", "", where))
     return found
@@ -140,14 +140,13 @@ def _answers(probed: Probed) -> list[dict[str, Any]]:
     for i, question in enumerate(trials[0].asked if trials else ()):
         given = np.array([t.given[i] for t in trials], dtype=float)
         right = np.mean([t.right[i] for t in trials], axis=0)
-        for j, state in enumerate(question.states):
-            branch = f", branch {question.branches[j]}" if question.branches else ""
-            rows.append(
-                {
-                    "quantity": f"{question.label} in state {state}{branch}",
-                    "right": np.ravel(right[j]).tolist(),
-                    "low": np.ravel(given[:, j].min(axis=0)).tolist(),
-                    "high": np.ravel(given[:, j].max(axis=0)).tolist(),
-                }
-            )
+        rows += [
+            {
+                "quantity": question.about(j),
+                "right": np.ravel(right[j]).tolist(),
+                "low": np.ravel(given[:, j].min(axis=0)).tolist(),
+                "high": np.ravel(given[:, j].max(axis=0)).tolist(),
+            }
+            for j in range(len(question.states))
+        ]
     return rows

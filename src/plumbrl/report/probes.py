@@ -25,6 +25,7 @@ def print_probes(report: Any, console: Console) -> None:
         if row["reason"]:
             console.print(Text(f"  {_name(row)}: {row['reason']}", style="dim"))
     if report.ranked:
+        console.print("which component explains what failed", style="bold")
         console.print(_matrix(report))
     for name, value in report.effective:
         console.print(f"effective {name} {value:.3g}, measured from what was learnt")
@@ -87,22 +88,14 @@ def _worst(answers: list[dict[str, Any]]) -> tuple[str, str]:
 
     worst = max(answers, key=gap)
     low, high = worst["low"][0], worst["high"][0]
-    short = (
-        worst["quantity"].replace(" in state ", "").replace("action", "a").replace(", branch ", ",")
-    )
     band = f"{low:.2f}" if abs(high - low) < 0.005 else f"{low:.2f}..{high:.2f}"
-    return f"{short} = {worst['right'][0]:.2f}", band
+    return f"{worst['quantity']} = {worst['right'][0]:.2f}", band
 
 
 def _matrix(report: Any) -> Table:
     """Return the localisation matrix: how much each component explains each failed probe."""
     shown = [(name, share) for name, share in report.components if share >= 0.01][:6]
-    table = Table(
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-        title="which component explains what failed",
-        title_justify="left",
-    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("failed probe", no_wrap=True)
     for name, share in shown:
         table.add_column(f"{name}\n{share:.0%}", justify="right")
