@@ -7,6 +7,7 @@ line per fault, the confusion matrix of components, and the shares with 95 % int
 
 import argparse
 import json
+import pickle
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,21 +26,26 @@ from plumbrl.probes.workers import run_here
 KITS = {"loop": loop, "sb3": probed}
 
 
-def diagnose(kit, name, seeds, budget):
-    """Probe one faulty trainer; return what was said of it."""
+def examine(kit, name, seeds, budget):
+    """Probe one faulty trainer."""
     torch.set_num_threads(1)
     fault = next(f for f in KITS[kit].FAULTS if f.name == name)
     kind = getattr(fault, "kind", "discrete")
     inputs = getattr(fault, "inputs", "")
     only = [n for n in problems(kind) if n not in ("image", "memory") or n == inputs]
     make = KITS[kit].factory(fault)
-    probed_trainer = run_suite(
+    return run_suite(
         lambda tasks: run_here(make, tasks),
         only=only,
         kinds=(kind,),
         seeds=range(seeds),
         budget=budget,
     )
+
+
+def judged(kit, name, probed_trainer):
+    """Return what is said of a faulty trainer."""
+    fault = next(f for f in KITS[kit].FAULTS if f.name == name)
     found = report(name, probed_trainer)
     return {
         "kit": kit,
@@ -89,18 +95,22 @@ def main():
     parser.add_argument("--budget", type=float, default=0.15)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kits", nargs="+", default=list(KITS))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="write what was said as JSON")
+    parser.add_argument("--trials", type=Path, help="keep every trial, to judge them again")
     options = parser.parse_args()
-    rows = []
+    rows, kept = [], []
     with ProcessPoolExecutor(options.workers) as pool:
-        waiting = [
-            pool.submit(diagnose, kit, fault.name, options.seeds, options.budget)
+        waiting = {
+            pool.submit(examine, kit, fault.name, options.seeds, options.budget): (kit, fault.name)
             for kit in options.kits
             for fault in KITS[kit].FAULTS
-        ]
+        }
         for done in as_completed(waiting):
-            row = done.result()
+            row = judged(*waiting[done], done.result())
             rows.append(row)
+            if options.trials:
+                kept.append((*waiting[done], done.result()))
+                options.trials.write_bytes(pickle.dumps(kept))
             good = row["named"][:1] and row["named"][0] in row["acceptable"]
             named = list(zip(row["named"], row["confidence"], strict=True))
             print(f"{'ok ' if good else '-- '} {row['kit']} {row['fault']:20s} {named}", flush=True)

@@ -260,7 +260,7 @@ FAULTS = [
     Fault("greedy", Greedy, ("policy.no-exploration", "policy.not-updated")),
     Fault("wrong optimiser", WrongOptimiser, ("optimiser.no-update",)),
     Fault("slow", partial(Rate, rate=2e-6), ("optimiser.learning-rate-too-low",)),
-    Fault("fast", partial(Rate, rate=3.0), ("optimiser.learning-rate-too-high",)),
+    Fault("fast", partial(Rate, rate=3.0), ("optimiser.diverges",)),
     Fault("relu", partial(Net, critic=then(nn.ReLU)), ("network.output-not-negative",)),
     Fault("tanh", partial(Net, critic=then(nn.Tanh)), ("network.output-bounded",)),
     Fault("linear", partial(Net, both=linear), ("network.linear",)),

@@ -18,8 +18,6 @@ PASS_IF_RIGHT, PASS_ANYWAY = 0.98, 0.1
 """Chance to pass a probe that a mistake leaves right, and one that it spoils."""
 FAIL_AS_EXPECTED, FAIL_LOOSELY, FAIL_SOMEHOW = 0.85, 0.5, 0.3
 """Chance of a failure: explained in numbers, by a pattern that much fits, in an unsaid way."""
-BY_CHANCE = 0.5
-"""Chance that a mistake spoils a probe which it spoils only now and then."""
 FAIL_UNEXPLAINED, FAIL_OTHERWISE = 0.02, 0.05
 """Chance of a failure of a probe left right; and in another way than the mistake's."""
 
@@ -98,12 +96,11 @@ def matrix(trials: Iterable[tuple[Problem, Trial]], ranked: list[Ranked]) -> dic
 def _log_chance(suspect: Suspect, problem: Problem, trial: Trial) -> float:
     spoils = suspect.expects_failure(problem, trial)
     if trial.verdict == "passed":
-        spoilt = BY_CHANCE if suspect.flaky else PASS_ANYWAY
-        return float(np.log(spoilt if spoils else PASS_IF_RIGHT))
+        return float(np.log(PASS_ANYWAY if spoils else PASS_IF_RIGHT))
     if not spoils:
         return float(np.log(FAIL_UNEXPLAINED))
     if not suspect.rules and not suspect.pattern:
-        return float(np.log(BY_CHANCE if suspect.flaky else FAIL_SOMEHOW))
+        return float(np.log(FAIL_SOMEHOW))
     if not suspect.explains(problem, trial):
         return float(np.log(FAIL_OTHERWISE))
     return float(np.log(FAIL_AS_EXPECTED if suspect.sharp else FAIL_LOOSELY))

@@ -27,7 +27,6 @@ class Suspect:
         families: Of trainers that can have it.
         prior: How much it counts before any probe, against 1.
         sharp: Whether an explanation is a strong one; a pattern that much fits is not.
-        flaky: It spoils a probe or not, as it happens.
     """
 
     cause: str
@@ -37,7 +36,6 @@ class Suspect:
     families: tuple[str, ...] = (*ON, *OFF)
     prior: float = 1.0
     sharp: bool = True
-    flaky: bool = False
 
     def expects_failure(self, problem: Problem, trial: Trial) -> bool:
         """Return whether it makes a trainer fail a probe."""

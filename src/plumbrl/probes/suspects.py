@@ -29,18 +29,6 @@ CHOICES = (
 TRIED = ("exploration", "action", "action-range")
 """Those in which the best action has to be tried first."""
 
-SEVERAL = (
-    "observation",
-    "delay",
-    "end-or-limit",
-    "ladder",
-    "vector",
-    "dictionary",
-    "mixing",
-    "scale",
-)
-"""Probes with several values to be told apart."""
-
 
 def suspects(trials: Iterable[tuple[Problem, Trial]]) -> list[Suspect]:
     """Return every suspect, with those whose rule has to be measured first on the trials."""
@@ -52,7 +40,6 @@ _FIXED = [
     Suspect("optimiser.no-update", pattern=unchanged),
     Suspect("optimiser.learning-rate-too-low", pattern=slow),
     Suspect("optimiser.diverges", pattern=diverged),
-    Suspect("optimiser.learning-rate-too-high", on=SEVERAL, flaky=True),
     Suspect("value.not-updated", pattern=values_unchanged),
     Suspect("value.bootstrap-at-terminal", (Rule(terminal="last"), Rule(terminal="reset"))),
     Suspect("value.no-bootstrap-at-truncation", (Rule(truncation="nothing"),)),
