@@ -251,7 +251,7 @@ FAULTS = [
     Fault("broadcast", Broadcast, ("value.broadcast",)),
     Fault("no policy loss", NoPolicyLoss, ("policy.not-updated",)),
     Fault("no value loss", NoValueLoss, ("value.not-updated",)),
-    Fault("other actions", OtherActions, ("policy.not-updated",)),
+    Fault("other actions", OtherActions, ("policy.learns-noise", "policy.not-updated")),
     Fault("observations", ObservationsShuffled, ("data.shuffled", "network.ignores-input")),
     Fault("mixed", EnvironmentsMixed, ("data.environments-mixed", "data.shuffled")),
     Fault("next observation", NextObservation, ("data.next-observation-stored", "data.shuffled")),
