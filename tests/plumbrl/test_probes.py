@@ -111,7 +111,7 @@ def test_a_policy_that_remembers_nothing_fails_the_memory_probe():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ends ignored", "gamma squared", "wrong optimiser", "relu"])
+@pytest.mark.parametrize("name", ["terminal bootstrap", "gamma squared", "wrong optimiser", "relu"])
 def test_the_mistake_is_named(name):
     fault = LOOPS[name]
     basics = [*BASIC, "limit", "end-or-limit", "endless", "ladder", "negative", "vector"]
