@@ -51,7 +51,7 @@ def _sentence(report: Any) -> str:
         return f"{len(failed)} of {len(decided)} probes failed."
     top = report.findings[0]
     count = f"{len(failed)} of {len(decided)} probes failed"
-    return f"{count}; the {top.component} is at fault: {top.cause}."
+    return f"{count}; most probably at fault is the {top.component} part: {top.cause}."
 
 
 def _table(rows: tuple[dict[str, Any], ...], wide: bool) -> Table:
