@@ -188,6 +188,50 @@ def test_mistakes_of_users_are_one_sentence(make, said):
     assert "\n" not in str(caught.value)
 
 
+def forgetful(envs, seed, gamma):
+    return loop.Trainer(envs, seed, 0.99)
+
+
+def test_gamma_that_is_not_passed_on_is_said():
+    with pytest.raises(UserError, match=r"given gamma 0\.5, but its trainer has gamma 0\.99"):
+        plumbrl.probe(forgetful, only=("delay",), kinds=("discrete",), seeds=(0,))
+
+
+def test_without_a_known_gamma_later_rewards_decide_nothing():
+    class Silent:
+        def __init__(self, envs, seed):
+            self.trainer = loop.Trainer(envs, seed, 0.99)
+            self.train, self.value = self.trainer.train, self.trainer.value
+
+    def make_trainer(envs, seed):
+        return Silent(envs, seed)
+
+    assert trial(make_trainer, "delay").verdict == "skipped"
+    assert "gamma is not known" in trial(make_trainer, "endless").reason
+    assert trial(make_trainer, "constant").verdict == "passed"
+
+
+def test_a_target_network_that_is_copied_rarely_is_not_accused():
+    make = ready("DQN")
+
+    def make_trainer(envs, seed, gamma):
+        return make(envs, seed, gamma, target_update_interval=10_000)
+
+    found = trial(make_trainer, "delay", budget=1.0)
+    assert found.verdict == "skipped"
+    assert "every 10000 timesteps" in found.reason
+    assert trial(make_trainer, "constant", budget=1.0).verdict == "passed"
+
+
+def test_an_action_outside_the_space_is_said():
+    class Outside(loop.Trainer):
+        def action(self, observations):
+            return super().action(observations) + 10
+
+    found = trial(Outside, "action")
+    assert "none of the 2 actions" in found.mistake
+
+
 def test_every_probe_is_documented():
     page = (ROOT / "docs" / "probes.md").read_text()
     for kind in ("discrete", "continuous"):

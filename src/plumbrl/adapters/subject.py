@@ -30,6 +30,7 @@ class Subject:
         action: What it would do without exploring, (n, ...), as the environment takes it.
         bonus: Entropy bonus alpha H of its policy in observations, (n,); soft values only.
         recurrent: Whether its policy remembers.
+        target_interval: Timesteps between copies to a target network; 0 if it follows all the time.
         identities: What the oracles said of its first rollout or updates, filled while it learns.
     """
 
@@ -42,4 +43,5 @@ class Subject:
     action: Callable[[Observations], Array] | None = None
     bonus: Callable[[Observations], Array] | None = None
     recurrent: bool = False
+    target_interval: int = 0
     identities: list[Outcome] = field(default_factory=list)

@@ -56,7 +56,8 @@ def probe(
             on_trial(trial)
             yield trial
 
-    chosen = list(BASIC) if basic and not only else list(only)
+    named_only = [only] if isinstance(only, str) else list(only)
+    chosen = list(BASIC) if basic and not named_only else named_only
     probed = run_suite(run, only=chosen, kinds=kinds, seeds=seeds, budget=budget, seconds=seconds)
     return report(named or getattr(make_trainer, "__name__", "trainer"), probed)
 

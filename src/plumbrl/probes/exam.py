@@ -77,6 +77,8 @@ class Examination:
         """Whether wrong answers have left where they began and then stayed, noise apart."""
         if len(self.history) <= SETTLED or self.problem.best is not None:
             return False  # the mean of a Gaussian may rest for long and move on
+        if self.subject.family != "value":
+            return False  # values rest between copies to a target network
         smallest = min(question.tolerance for question in self.asked) / 5
         recent = np.array(self.history[-SETTLED:])
         begun = np.concatenate([np.ravel(b) for b in self.before])

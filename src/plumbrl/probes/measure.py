@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from plumbrl.adapters.subject import Subject
+from plumbrl.errors import UserError
 from plumbrl.probes.problem import GOES_ON, Array, Problem
 from plumbrl.probes.solve import RIGHT, Answer, Rule, solve
 
@@ -90,6 +91,11 @@ def ask(subject: Subject, problem: Problem, question: Question, returns: list[fl
         return subject.q(observations, problem.representatives()[list(question.branches)])
     assert subject.action
     actions = np.asarray(subject.action(observations), dtype=float)
+    if problem.kind == "discrete" and not np.isin(actions, np.arange(problem.n_branches)).all():
+        raise UserError(
+            f"action() answered {np.ravel(actions)[0]:g}, which is none of the"
+            f" {problem.n_branches} actions of the space."
+        )
     return (
         actions.reshape(len(question.states), -1)
         if problem.kind == "continuous"

@@ -37,6 +37,11 @@ class ProbeReport(Report):
     components: tuple[tuple[str, float], ...] = ()
     effective: tuple[tuple[str, float], ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        """3 when something failed, or could not be decided; else 0."""
+        return 3 if self.verdict != "HEALTHY" else 0
+
 
 def report(subject: str, probed: Sequence[Probed]) -> ProbeReport:
     """Return the report on a trainer.

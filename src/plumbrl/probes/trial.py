@@ -16,13 +16,15 @@ from plumbrl.probes.envs import ProbeEnv, ProbeVectorEnv
 from plumbrl.probes.exam import Examination
 from plumbrl.probes.measure import LARGEST_TARGET, Question
 from plumbrl.probes.problem import Array, Kind, Problem
-from plumbrl.probes.solve import solve
+from plumbrl.probes.solve import Rule, solve
 from plumbrl.probes.timeout import TimedOutError, time_limit
 
 MakeTrainer = Callable[..., Any]
-CHECKPOINTS = 60
-"""How often a trainer is asked within the usual budget."""
-BUDGET = {"value": 24_000, "q": 4_000, "soft_q": 4_000}
+EVERY = {"value": 400, "q": 68, "soft_q": 68}
+"""Timesteps between checkpoints by family."""
+COPIES = 6
+"""Copies to a target network that values two steps from the end need."""
+BUDGET = {"value": 24_000, "q": 8_000, "soft_q": 4_000}
 """Timesteps by family; twice as many where something has to settle, or where actions are fine."""
 INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
 """Probes of inputs and actions that a trainer need not be made for."""
@@ -119,18 +121,25 @@ def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: floa
     env.reset(seed=blank.seed)
     trainer = _make(make_trainer, env, problem, blank.seed)
     subject = subject_of(trainer, closely=problem.name == LOOKED_AT)
+    given = _takes_gamma(make_trainer)
     if subject.gamma is not None:
+        if given and abs(subject.gamma - problem.gamma) > 1e-6:
+            raise UserError(
+                f"make_trainer was given gamma {problem.gamma:g}, but its trainer has gamma"
+                f" {subject.gamma:g}; pass it on, or leave the parameter out."
+            )
         problem = replace(problem, gamma=subject.gamma)
-    if reason := _unsuited(problem, subject):
+    slow = problem.name in SLOW or problem.best is not None
+    total = int(BUDGET[subject.family] * budget * (2 if slow else 1))
+    known = given or subject.gamma is not None
+    if reason := _unsuited(problem, subject) or _undecidable(problem, subject, total, known):
         return replace(blank, verdict="skipped", reason=reason)
     exam = Examination(problem, subject, env.returns)
     exam.begin()
     if not exam.asked:
         reason = "the trainer cannot be asked for what this probe needs"
         return replace(blank, verdict="skipped", reason=reason)
-    slow = problem.name in SLOW or problem.best is not None
-    total = int(BUDGET[subject.family] * budget * (2 if slow else 1))
-    subject.learn(total, BUDGET[subject.family] // CHECKPOINTS, exam.checkpoint)
+    subject.learn(total, EVERY[subject.family], exam.checkpoint)
     return replace(
         blank, verdict="passed" if exam.passed else "failed", timesteps=env.steps,
         asked=tuple(exam.asked), before=tuple(exam.before), given=tuple(exam.given),
@@ -165,6 +174,21 @@ def _unsuited(problem: Problem, subject: Subject) -> str:
         return (
             f"with gamma {problem.gamma:g} its value is {largest:.0f}, too far to learn quickly"
             " (give make_trainer a parameter gamma)"
+        )
+    return ""
+
+
+def _undecidable(problem: Problem, subject: Subject, total: int, known: bool) -> str:
+    """Return why a probe about later rewards would accuse a healthy trainer, or an empty text."""
+    values = solve(problem, gae_lambda=0.0).values
+    if np.allclose(values, solve(problem, gae_lambda=0.0, rule=Rule(gamma=0.0)).values):
+        return ""
+    if not known:
+        return "gamma is not known (give make_trainer a parameter gamma, or the trainer gamma)"
+    if subject.target_interval * COPIES > total:
+        return (
+            f"the target network is copied every {subject.target_interval} timesteps, and this"
+            f" probe lasts {total}"
         )
     return ""
 

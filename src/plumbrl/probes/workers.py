@@ -1,8 +1,10 @@
 """Trials in processes of their own: two at a time, and none can hang or crash the rest."""
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -78,7 +80,8 @@ def _context() -> Any:
 
 
 def _child(pipe: Connection, load: Callable[[str], MakeTrainer], spec: str, task: Task) -> None:
-    (trial,) = run_here(load(spec), [task])
+    with redirect_stdout(sys.stderr):  # what a trainer prints must not get into a report
+        (trial,) = run_here(load(spec), [task])
     pipe.send(trial)
     pipe.close()
 

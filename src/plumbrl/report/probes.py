@@ -44,7 +44,11 @@ def _sentence(report: Any) -> str:
     failed = [row for row in report.probes if row["verdict"] == "failed"]
     decided = [row for row in report.probes if row["verdict"] in ("passed", "failed")]
     if report.verdict == "HEALTHY":
-        return f"All {len(decided)} probes passed; nothing was found to be wrong with this trainer."
+        left = len(report.probes) - len(decided)
+        rest = f" ({left} could not be asked)" if left else ""
+        return (
+            f"Nothing was found to be wrong: {len(decided)} of {len(decided)} probes passed{rest}."
+        )
     if report.verdict == "INCONCLUSIVE":
         return "Nothing failed, but not everything could be decided; see the table."
     if not report.findings:

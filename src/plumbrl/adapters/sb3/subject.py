@@ -46,6 +46,7 @@ def subject_of(model: BaseAlgorithm, *, closely: bool = False) -> Subject:
             watches.append(OffPolicyWatch(_to(subject, check_off_policy_update)))
         if hasattr(model, "q_net") or hasattr(model, "quantile_net"):
             subject.q = _q_of_table(model)
+            subject.target_interval = int(getattr(model, "target_update_interval", 0))
         elif hasattr(model, "critic"):
             subject.q = _q_of_critics(model)
         if hasattr(model, "log_ent_coef"):
