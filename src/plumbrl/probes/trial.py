@@ -24,6 +24,8 @@ EVERY = {"value": 400, "q": 68, "soft_q": 68}
 """Timesteps between checkpoints by family."""
 COPIES = 6
 """Copies to a target network that values two steps from the end need."""
+NEVER = 100_000
+"""Timesteps between copies from which on it is no setting but a mistake."""
 BUDGET = {"value": 24_000, "q": 8_000, "soft_q": 4_000}
 """Timesteps by family; twice as many where something has to settle, or where actions are fine."""
 INPUTS = ("image", "dictionary", "action-plane", "action-range", "mixing")
@@ -185,7 +187,7 @@ def _undecidable(problem: Problem, subject: Subject, total: int, known: bool) ->
         return ""
     if not known:
         return "gamma is not known (give make_trainer a parameter gamma, or the trainer gamma)"
-    if subject.target_interval * COPIES > total:
+    if total / COPIES < subject.target_interval <= NEVER:
         return (
             f"the target network is copied every {subject.target_interval} timesteps, and this"
             f" probe lasts {total}"
