@@ -105,7 +105,7 @@ def _chosen(kind: Kind, only: Sequence[str], usable: Sequence[Kind]) -> Iterator
     for name in problems(kind):
         if only and name not in only:
             continue
-        if kind == "continuous" and len(usable) > 1 and not only and name not in SECOND_KIND:
+        if kind == "continuous" and len(usable) > 1 and name not in SECOND_KIND:
             continue
         yield name
 
