@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from gymnasium import spaces
 
-from ballbot import observations
+from ballbot import observations, saving
 from ballbot.config import EnvConfig, make_config
 from ballbot.errors import UserError
 from ballbot.model.parameters import load_robot
@@ -134,6 +134,14 @@ class BallbotEnv(gymnasium.Env):
             bool(outcome.truncated[0]),
             info,
         )
+
+    def save_state(self) -> dict[str, Any]:
+        """Return the robot's state in plain data, see `ballbot.saving`."""
+        return saving.save(self.robots)
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that `save_state` returned, bit by bit."""
+        saving.restore(self.robots, state)
 
     def render(self) -> Array | None:
         """Return a picture (480, 640, 3) uint8, or update the viewer."""

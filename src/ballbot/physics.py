@@ -19,6 +19,8 @@ from ballbot.terrain import Flat
 from ballbot.terrain.generate import max_height
 
 Array = np.ndarray
+STATE = ("time", "qpos", "qvel", "qacc_warmstart", "ctrl")
+"""What a step depends on; the solver starts from the last accelerations."""
 
 
 class Physics(Protocol):
@@ -39,6 +41,14 @@ class Physics(Protocol):
 
     def models_changed(self) -> None:
         """Take note of edits to `models`."""
+        ...
+
+    def save(self) -> Array:
+        """Return what the next step depends on, (N, S)."""
+        ...
+
+    def restore(self, state: Array) -> None:
+        """Take over what `save` returned."""
         ...
 
 
@@ -69,6 +79,18 @@ class SinglePhysics:
     def models_changed(self) -> None:
         """Nothing to do: the model is used as it is."""
 
+    def save(self) -> Array:
+        """Return what the next step depends on, (1, S)."""
+        parts = [np.atleast_1d(getattr(self.data, name)) for name in STATE]
+        return np.concatenate(parts)[None]
+
+    def restore(self, state: Array) -> None:
+        """Take over what `save` returned."""
+        parts = _split(self.models[0], state)
+        self.data.time = parts.pop("time")[0, 0]
+        for name, values in parts.items():
+            getattr(self.data, name)[:] = values[0]
+
 
 class BatchPhysics:
     """N robots on a batch; each has its own model, since height fields cannot be expanded."""
@@ -97,6 +119,17 @@ class BatchPhysics:
         """Hand the edited models to the batch."""
         self.batch.set_models(self.models)
 
+    def save(self) -> Array:
+        """Return what the next step depends on, (N, S)."""
+        rows = len(self.models)
+        return np.concatenate([self.batch.bind(n).reshape(rows, -1) for n in STATE], axis=1)
+
+    def restore(self, state: Array) -> None:
+        """Take over what `save` returned."""
+        for name, values in _split(self.models[0], state).items():
+            bound = self.batch.bind(name)
+            bound[...] = values.reshape(bound.shape)
+
 
 def layout_of(model: mujoco.MjModel) -> Layout:
     """Return where the robot's joints are in qpos and qvel."""
@@ -115,6 +148,11 @@ def wheel_hinges(model: mujoco.MjModel, wheel_model: WheelModel) -> tuple[Array,
         return motors, np.array([], dtype=np.int64)
     rollers = np.array([model.joint(f"roller_{k}").qposadr[0] for k in range(3)])
     return motors, np.sort(np.concatenate([motors, rollers]))
+
+
+def _split(model: mujoco.MjModel, state: Array) -> dict[str, Array]:
+    sizes = [1, model.nq, model.nv, model.nv, model.nu]
+    return dict(zip(STATE, np.split(np.asarray(state), np.cumsum(sizes)[:-1], axis=1), strict=True))
 
 
 def make_model(config: EnvConfig) -> mujoco.MjModel:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,7 @@ class Robots:
         actuation: The motors: action in force, angles turned.
         command: Commanded velocity in the world (m/s), (N, 2).
         command_heading: Commanded heading (rad), (N,).
+        began: Random state that each robot's episode was drawn from; None before the first.
     """
 
     def __init__(self, config: EnvConfig, num: int, *, batched: bool, num_threads: int = 0) -> None:
@@ -85,8 +87,9 @@ class Robots:
         self._bounds = observations.limits(config.observation)
         self._max_steps = config.max_steps
         noisy = config.randomization.sensor_noise > 0
-        self._noise = np.zeros((num, len(self._noise_scale))) if noisy else None
+        self.noise = np.zeros((num, len(self._noise_scale))) if noisy else None
         self.rngs = [np.random.default_rng() for _ in range(num)]
+        self.began: list[dict[str, Any] | None] = [None] * num
         self.time = np.zeros(num)
         self._steps = np.zeros(num, dtype=np.int64)
         self.origin = np.zeros((num, 2))
@@ -94,7 +97,7 @@ class Robots:
         self.command_heading = np.zeros(num)
         self._next_command = np.full(num, np.inf)
         self._potential = np.zeros(num)
-        self._variation = randomization.Variation.none(num)
+        self.variation = randomization.Variation.none(num)
 
     @property
     def _resolution(self) -> int:
@@ -106,7 +109,8 @@ class Robots:
         which = np.asarray(which).tolist()
         changed = False
         for i in which:
-            changed |= self._new_surroundings(i)
+            self.began[i] = self.rngs[i].bit_generator.state
+            changed |= self.redraw(i)
         if changed:
             self.physics.models_changed()
         for i in which:
@@ -129,7 +133,7 @@ class Robots:
         """
         self._take(actions)
         self._push()
-        self.actuation.advance(self.physics, self._variation)
+        self.actuation.advance(self.physics, self.variation)
         self._steps += 1
         self.time[:] = self._steps * self.config.control_dt
         diverged = self._read_state()
@@ -150,12 +154,16 @@ class Robots:
             obs["depth_age"] = (self.time - self.cameras.captured).astype(np.float32)[:, None]
         return obs
 
+    def refresh(self) -> None:
+        """Read the state again after the physics was changed from outside."""
+        self._read_state()
+
     def metrics(self) -> dict[str, Array]:
         """Return task metrics, each (N,): see `Ballbot-v0` for their meaning."""
         command = self.command if self.config.command.enabled else None
         return task_metrics(self.state, self._target(), self.origin, self.time, command)
 
-    def _new_surroundings(self, i: int) -> bool:
+    def redraw(self, i: int) -> bool:
         """Draw ground and robot of the next episode; return whether the model changed."""
         rng, config = self.rngs[i], self.config
         changed = randomization.randomize_model(
@@ -165,7 +173,7 @@ class Robots:
             heights = generate(config.terrain, rng)
             set_terrain(self.physics.models[i], heights)
             self.ground[i] = self.physics.models[i].hfield_data.reshape(self.ground[i].shape)
-        self._variation.draw(i, config.randomization, config.timestep, rng)
+        self.variation.draw(i, config.randomization, config.timestep, rng)
         return changed or bool(self._resolution)
 
     def _new_start(self, i: int) -> None:
@@ -208,11 +216,11 @@ class Robots:
         np.clip(actions, -1.0, 1.0, out=self.actuation.action)
 
     def _push(self) -> None:
-        for i in np.flatnonzero(self.time >= self._variation.next_push).tolist():
+        for i in np.flatnonzero(self.time >= self.variation.next_push).tolist():
             config, rng = self.config.randomization, self.rngs[i]
             at = self._layout.base_qvel
             self.physics.qvel[i, at : at + 2] += randomization.kick(config, rng)
-            self._variation.next_push[i] += rng.exponential(config.push_interval_s)
+            self.variation.next_push[i] += rng.exponential(config.push_interval_s)
 
     def _read_state(self) -> Array:
         """Read the state; a diverged robot keeps its last good one. Return who diverged, (N,)."""
@@ -276,13 +284,13 @@ class Robots:
             self.robot.no_load_speed,
         )
         return observations.proprioception(
-            self.config.observation, sensed, self._bounds, self._noise
+            self.config.observation, sensed, self._bounds, self.noise
         )
 
     def _draw_noise(self, which: Iterable[int]) -> None:
         """Draw sensor noise for the present state: looking twice shows the same."""
-        if self._noise is None:
+        if self.noise is None:
             return
         for i in which:
             noise = self.rngs[i].normal(size=len(self._noise_scale))
-            self._noise[i] = self._noise_scale * noise
+            self.noise[i] = self._noise_scale * noise

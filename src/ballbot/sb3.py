@@ -66,6 +66,21 @@ class BallbotVecEnv(VecEnv):
             robots.reset(ended)
         return robots.observe(), outcome.reward.astype(np.float32), done, infos
 
+    def save_state(self) -> dict[str, Any]:
+        """Return the state of all robots and running episodes in plain data."""
+        return {
+            "robots": self.env.save_state(),
+            "return": self._return.copy(),
+            "length": self._length.copy(),
+            "terms": {name: total.copy() for name, total in self._terms.items()},
+        }
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that `save_state` returned, bit by bit."""
+        self.env.restore_state(state["robots"])
+        self._return[:], self._length[:] = state["return"], state["length"]
+        self._terms = {name: np.array(total) for name, total in state["terms"].items()}
+
     def close(self) -> None:
         """Release the vector environment."""
         self.env.close()

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from ballbot import observations
+from ballbot import observations, saving
 from ballbot.config import EnvConfig, make_config
 from ballbot.env import action_space, baselines, observation_space, step_info
 from ballbot.errors import UserError
@@ -98,6 +98,14 @@ class BallbotVectorEnv(VectorEnv):
         obs = self.robots.observe()
         info |= self._merged(metrics, outcome)
         return obs, outcome.reward, outcome.terminated, outcome.truncated, info
+
+    def save_state(self) -> dict[str, Any]:
+        """Return the state of all robots in plain data, see `ballbot.saving`."""
+        return saving.save(self.robots)
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that `save_state` returned, bit by bit."""
+        saving.restore(self.robots, state)
 
     def baselines(self) -> dict[str, Callable[[], Array]]:
         """Return controllers to compare a policy with: name to a function that gives actions."""

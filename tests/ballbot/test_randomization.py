@@ -84,7 +84,7 @@ def test_a_strong_motor_is_not_clipped():
         robots = Robots(config, 1, batched=False)
         robots.rngs = [np.random.default_rng(0)]
         robots.reset([0])
-        robots._variation.motor_gain[:] = gain
+        robots.variation.motor_gain[:] = gain
         robots.step(np.full((1, 3), 1.0))
         speeds.append(robots.state.wheel_speed[0].mean())
     assert speeds[1] / speeds[0] == pytest.approx(1.2, abs=0.06)
@@ -118,7 +118,7 @@ def test_pushes_come_at_their_rate_and_strength():
     controller = BalanceController(robots)
     kicks = 0
     for _ in range(config.max_steps):
-        due = robots._variation.next_push.copy()
+        due = robots.variation.next_push.copy()
         robots.step(controller.act())
-        kicks += int((robots._variation.next_push != due).sum())
+        kicks += int((robots.variation.next_push != due).sum())
     assert kicks == pytest.approx(16 * 5 / 0.5, rel=0.25)
