@@ -13,7 +13,7 @@ LAYERS = [
     {"metrics", "snapshots", "causes"},
     {"rules", "oracles", "shaping"},
     {"monitor", "diagnosis", "logs", "runs"},
-    {"adapters", "report", "plots", "replay", "sinks"},
+    {"adapters", "encoders", "report", "plots", "replay", "sinks"},
     {"audit", "probes"},
     {"training", "tuning"},
     {"cli", "dashboard"},
@@ -69,7 +69,7 @@ def loaded_after(code):
     program = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    return {name.split(".")[0] for name in run.stdout.split()}
+    return {name.split(".")[0] for name in run.stdout.splitlines()[-1].split()}
 
 
 def test_loading_the_package_loads_nothing_heavy():

@@ -12,12 +12,14 @@ import pytest
 import yaml
 
 from plumbrl.causes import finding
+from plumbrl.cli import main
 from plumbrl.errors import UserError
 from plumbrl.findings import Check
 from plumbrl.metrics.episodes import Evaluation
-from plumbrl.training.config import TrainConfig, load_config
+from plumbrl.training.config import TrainConfig
+from plumbrl.training.config_file import load_config
+from plumbrl.training.held_out import first_env_seed
 from plumbrl.training.judge import judge
-from plumbrl.training.train import first_env_seed
 
 ROOT = Path(__file__).parents[2]
 FLAT = ROOT / "configs/train/ballbot_flat.yaml"
@@ -28,6 +30,13 @@ def plumbrl(*args):
     return subprocess.run(
         [sys.executable, "-m", "plumbrl", *map(str, args)], capture_output=True, text=True
     )
+
+
+def in_process(capsys, *args):
+    """The same command without a new interpreter: exit code and what it said."""
+    with pytest.raises(SystemExit) as end:
+        main([str(arg) for arg in args])
+    return end.value.code, capsys.readouterr().err
 
 
 def flags(settings):
@@ -47,9 +56,11 @@ def test_writes_the_whole_run_folder(tiny_run):
     assert run.returncode in (0, 3), run.stderr
     names = {p.name for p in folder.iterdir()}
     for name in ("config.yaml", "manifest.json", "progress.csv", "model.zip", "vecnormalize.pkl",
-                 "evaluations.npz", "evaluations.jsonl", "report.json", "checkpoints"):  # fmt: skip
+                 "normalizer.npz", "best_model.zip", "best_normalizer.npz", "evaluations.npz",
+                 "evaluations.jsonl", "report.json", "checkpoints", "tb"):  # fmt: skip
         assert name in names
-    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert list((folder / "tb").glob("events.out.tfevents*"))
+    assert (folder / "checkpoints/state.pt").is_file()
     assert list((folder / "checkpoints").glob("model_*_steps.zip"))
 
 
@@ -73,7 +84,8 @@ def test_progress_holds_every_update_with_sb3s_keys(tiny_run):
         rows = list(csv.DictReader(file))
     keys = {"rollout/ep_rew_mean", "rollout/ep_len_mean", "train/approx_kl", "train/value_loss",
             "time/total_timesteps", "rollout/ep_seconds_mean", "reward/direction",
-            "reward/survival", "term/tilt_exceeded"}  # fmt: skip
+            "reward/survival", "term/tilt_exceeded", "eval/mean_reward", "eval/survived",
+            "time/env", "time/policy", "time/learn"}  # fmt: skip
     assert keys <= set(rows[0])
     updates = [int(float(r["train/n_updates"])) for r in rows if r["train/n_updates"]]
     assert len(set(updates)) == 4  # 2048 steps in rollouts of 512: the last update included
@@ -102,8 +114,8 @@ def test_policies_are_compared_on_the_same_seeds(tiny_run):
 def test_evaluations_say_when_they_were_made(tiny_run):
     _, folder = tiny_run
     with np.load(folder / "evaluations.npz") as saved:
-        assert saved["timesteps"].tolist() == [2048]
-        assert saved["results"].shape == saved["ep_lengths"].shape == (1, 4)
+        assert saved["timesteps"].tolist() == [512, 1024, 1536, 2048]
+        assert saved["results"].shape == saved["ep_lengths"].shape == (4, 4)
 
 
 def test_same_seed_same_run(tiny_run, tmp_path):
@@ -123,21 +135,22 @@ def test_same_seed_same_run(tiny_run, tmp_path):
 def test_interrupting_saves_the_model(tmp_path):
     args = [sys.executable, "-m", "plumbrl", "train", str(FLAT), "--out", str(tmp_path)]
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        run.stdout.readline()  # the first line of progress: it is learning
+        while "steps " not in run.stdout.readline():  # until the first line of progress
+            assert run.poll() is None
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=60)
     assert run.returncode == 130
     (folder,) = tmp_path.glob("*/*/*")
-    assert str(folder) in said
+    assert f"plumbrl train --resume {folder}" in said
     assert "Traceback" not in said
     assert (folder / "model.zip").is_file()
     assert (folder / "vecnormalize.pkl").is_file()
 
 
-@pytest.mark.parametrize("env", ["CartPole-v1"])
-def test_trains_on_any_environment(env, tmp_path):
+def test_trains_on_any_environment(tmp_path):
     config = {
-        "env": {"id": env}, "num_envs": 4, "total_timesteps": 12_000, "out": str(tmp_path),
+        "env": {"id": "CartPole-v1"}, "num_envs": 4, "total_timesteps": 12_000,
+        "out": str(tmp_path),
         "algo": {"policy": "MlpPolicy", "kwargs": {"n_steps": 64, "batch_size": 64}},
         "eval": {"episodes": 8},
     }  # fmt: skip
@@ -214,14 +227,17 @@ def test_runs_with_neighbouring_seeds_share_no_environment():
         ({"algo.kwargs.n_epochs": 0}, "n_epochs"),
         ({"seed.x": 5}, "seed"),
         ({"algo.kwargs.n_steps": -3}, "n_steps"),
+        ({"algo.kwargs.n_steps": 1_000_000_000}, "memory"),
+        ({"algo.kwargs.learning_rate": "{type: linnear}"}, "'linear'"),
+        ({"preset": "agressive"}, "'aggressive'"),
+        ({"encoder.path": "nowhere.pt"}, "nowhere.pt"),
     ],
 )
-def test_wrong_settings_get_one_sentence_and_exit_2(settings, hint, tmp_path):
-    run = plumbrl("train", FLAT, "--out", tmp_path, *flags(settings))
-    assert run.returncode == 2, run.stdout + run.stderr
-    assert hint in run.stderr
-    assert "Traceback" not in run.stderr
-    assert len(run.stderr.strip().splitlines()) == 1
+def test_wrong_settings_get_one_sentence_and_exit_2(settings, hint, tmp_path, capsys):
+    code, said = in_process(capsys, "train", FLAT, "--out", tmp_path, *flags(settings))
+    assert code == 2, said
+    assert hint in said
+    assert len(said.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -231,6 +247,10 @@ def test_wrong_settings_get_one_sentence_and_exit_2(settings, hint, tmp_path):
         (["train", "nowhere.yaml"], "nowhere.yaml"),
         (["train", FLAT, "extra"], "extra"),
         (["train", FLAT, "--seed"], "--seed"),
+        (["train"], "--resume"),
+        (["train", "--resume", "nowhere"], "nowhere"),
+        (["train", FLAT, "--resume", "runs"], "--resume"),
+        (["train", "--resume", "runs", "--num_envs", "3"], "num_envs"),
         ([], "usage"),
     ],
 )

@@ -40,6 +40,9 @@ class Perlin(Terrain):
     """Sets the height: easy 0.05, standard 0.1 (the published terrain), hard 0.16 m."""
     height: Height | None = None
     """Lowest to highest point; overrides `level`."""
+    height_spread: Fraction = 0.0
+    """Each episode's height is drawn from (1 - spread) times the height up to the whole of it. With
+    1, training meets flat ground too: on rolling ground alone a policy learns to stay in a dip."""
     feature_size: Annotated[float, Field(ge=0.05, le=100)] = 0.68
     """Distance between the bumps of the first octave."""
     octaves: Annotated[int, Field(ge=1, le=8)] = 4

@@ -91,7 +91,10 @@ def perlin(rng: np.random.Generator, x: Array, y: Array, t: c.Perlin) -> Array:
     cell = 2 * t.half_size / (t.resolution - 1) / t.feature_size
     noise = fractal_noise(rng, t.resolution, cell, t.octaves, t.persistence, t.lacunarity)
     low, high = noise.min(), noise.max()
-    return (noise - low) * ((t.height or c.PERLIN_HEIGHTS[t.level]) / (high - low))
+    height = t.height or c.PERLIN_HEIGHTS[t.level]
+    if t.height_spread:
+        height *= rng.uniform(1 - t.height_spread, 1)
+    return (noise - low) * (height / (high - low))
 
 
 @_shape(c.Sinusoidal)

@@ -6,6 +6,10 @@ from importlib import import_module
 from plumbrl.errors import UserError, nearest
 
 COMMANDS = {
+    "collect": "gather images to pretrain an encoder on",
+    "evaluate": "run a trained policy on held-out seeds, beside baselines, over grounds",
+    "export": "write a policy as ONNX and as a zip, verified, with a card",
+    "pretrain": "train an image encoder as an autoencoder",
     "probe": "put a trainer through tiny environments with known answers",
     "train": "train a policy under watch, evaluate it, and judge the run",
 }
@@ -33,6 +37,21 @@ def ballbot_train() -> None:
     for arg in sys.argv[1:]:
         args += [arg.removeprefix("--config=")] if arg != "--config" else []
     sys.exit(_run("train", args))
+
+
+def ballbot_evaluate() -> None:
+    """`ballbot-evaluate --path RUN`: the same as `plumbrl evaluate RUN`."""
+    sys.exit(_run("evaluate", sys.argv[1:]))
+
+
+def ballbot_collect() -> None:
+    """`ballbot-collect`: the same as `plumbrl collect`."""
+    sys.exit(_run("collect", sys.argv[1:]))
+
+
+def ballbot_pretrain() -> None:
+    """`ballbot-pretrain`: the same as `plumbrl pretrain`."""
+    sys.exit(_run("pretrain", sys.argv[1:]))
 
 
 def _run(name: str, args: list[str]) -> int:

@@ -1,13 +1,15 @@
-"""`plumbrl train CONFIG [--key.subkey VALUE ...]`."""
+"""`plumbrl train CONFIG [--key.subkey VALUE ...]`, `plumbrl train --resume RUN`."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 import yaml
 
 from plumbrl.errors import UserError
+
+OWN = ("--resume", "--json", "--help")
 
 
 @dataclass(frozen=True)
@@ -15,39 +17,77 @@ class Options:
     """Train a policy under watch, evaluate it against baselines, and judge the run.
 
     Any setting of the file can be changed by its dotted name, for example
-    `--seed 3 --total_timesteps 2e5 --env.kwargs.terrain.type perlin`.
+    `--seed 3 --total_timesteps 2e5 --env.kwargs.terrain.type perlin`; `--preset conservative`
+    changes several at once. Files with the keys of the published ballbot training are understood.
+    Ctrl-C saves; `--resume RUN` goes on exactly where a run was stopped or killed.
     """
 
-    config: Annotated[Path, tyro.conf.Positional]
-    """YAML file of the training."""
+    config: Annotated[Path | None, tyro.conf.Positional] = None
+    """YAML file of the training, or a preset: aggressive, conservative, balanced."""
+    resume: Path | None = None
+    """Run folder to go on with; only --total_timesteps may change."""
     json: bool = False
     """Print the report as JSON and nothing else."""
 
 
 def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
-    options, rest = tyro.cli(Options, prog="plumbrl train", args=args, return_unknown_args=True)
+    own, settings = split(args)
+    options = tyro.cli(Options, prog="plumbrl train", args=own)
+    start = _start(options, dotted(settings))
 
     from rich.console import Console
 
     from plumbrl.report.console import evaluation_table, print_report
-    from plumbrl.training.config import load_config
-
-    config = load_config(options.config, dotted(rest))
-
     from plumbrl.training.progress import Progress
-    from plumbrl.training.train import train
 
     console = Console(quiet=options.json)
-    result = train(config, progress=Progress(console, config.total_timesteps))
+    result = start(Progress(console))
     if options.json:
         print(result.report.to_json())
         return result.report.exit_code
     console.print(evaluation_table(result.evaluations))
     print_report(result.report, console)
     console.print(f"run folder   {result.folder}", soft_wrap=True)
-    console.print(f"curves       tensorboard --logdir {result.folder}", soft_wrap=True)
+    console.print(f"curves       tensorboard --logdir {result.folder / 'tb'}", soft_wrap=True)
+    console.print(f"next         plumbrl evaluate {result.folder}", soft_wrap=True)
     return result.report.exit_code
+
+
+def _start(options: Options, overrides: dict[str, Any]) -> Any:
+    if (options.config is None) == (options.resume is None):
+        raise UserError("give a configuration file to train, or --resume RUN to go on with a run.")
+    if options.resume is not None:
+        other = sorted(overrides.keys() - {"total_timesteps"})
+        if other:
+            raise UserError(f"--{other[0]}: a resumed run can only change total_timesteps.")
+        from plumbrl.training.config import whole
+        from plumbrl.training.train import resume
+
+        path, total = options.resume, whole(overrides.get("total_timesteps"))
+        return lambda show: resume(path, total_timesteps=total, show=show)
+
+    from plumbrl.training.config_file import load_config
+    from plumbrl.training.train import train
+
+    assert options.config is not None
+    config = load_config(options.config, overrides)
+    return lambda show: train(config, show=show)
+
+
+def split(args: list[str]) -> tuple[list[str], list[str]]:
+    """Part the command's own arguments from settings, each written `--name VALUE`."""
+    own: list[str] = []
+    settings: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        name = arg.partition("=")[0]
+        if not arg.startswith("--") or name in OWN:
+            own += [arg, *([rest.pop(0)] if name == "--resume" and rest and "=" not in arg else [])]
+        else:
+            settings += [arg, *([rest.pop(0)] if "=" not in arg and rest else [])]
+    return own, settings
 
 
 def dotted(args: list[str]) -> dict[str, object]:

@@ -21,7 +21,8 @@ class Evaluation:
         lengths: Steps, (n,).
         terminated: Whether each episode ended in a terminal state, not at a limit, (n,).
         causes: How often each cause ended an episode, where the environment says so.
-        metrics: Mean over each episode's steps of every number in the environment's info, (n,).
+        metrics: Mean over each episode's steps of every number in the environment's info, (n,);
+            names that end in ``_at_end`` are of its last step.
     """
 
     policy: str

@@ -16,9 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from plumbrl.findings import Finding, Report, finite
+from plumbrl.runs.files import whole
 
 SCHEMA = 1
 PACKAGES = ("plumbrl", "gymnasium", "stable-baselines3", "torch", "numpy", "mujoco")
@@ -52,10 +54,20 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> Path:
         """Write a file atomically: a reader sees the old content or the new, never half."""
         path = self.path / name
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(text)
-        temporary.replace(path)
+        with whole(path) as temporary:
+            temporary.write_text(text)
         return path
+
+    def write_arrays(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write an ``.npz`` file atomically."""
+        with whole(self.path / name) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def keep_lines(self, name: str, number: int) -> None:
+        """Cut a JSON-lines file down to its first lines, as when a run goes on from earlier."""
+        path = self.path / name
+        if path.exists():
+            self.write_text(name, "".join(path.read_text().splitlines(keepends=True)[:number]))
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """Append a record to a JSON-lines file; NaN and infinities are written as null."""

@@ -32,6 +32,7 @@ class EpisodeLog(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        """Off-policy rollouts are a few steps long, so most of them end no episode."""
         for name, values in self._terms.items():
             self.logger.record(f"reward/{name}", float(np.mean(values)))
         total = sum(self._causes.values())

@@ -3,13 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from plumbrl.errors import UserError
-from plumbrl.training.config import EnvSection
+from plumbrl.training.config import EnvSection, TrainConfig
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
+
+    from plumbrl.training.stopwatch import TimedVecEnv
 
 
 def make_vector(env: EnvSection, num: int) -> gymnasium.vector.VectorEnv:
@@ -32,12 +35,13 @@ def make_sb3(env: EnvSection, num: int, seed: int) -> "VecEnv":
     """Return `num` environments as an SB3 `VecEnv`, environment i seeded with seed + i.
 
     A vector environment with a method `to_sb3` is asked for its own view; anything else runs in
-    one process, each environment in SB3's `Monitor`.
+    one process, or each in its own if so configured, in SB3's `Monitor`.
 
     Raises:
         UserError: The environment does not exist or refuses its arguments.
     """
     from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
     if _has_native_vector(env.id):
         vector = make_vector(env, num)
@@ -46,9 +50,56 @@ def make_sb3(env: EnvSection, num: int, seed: int) -> "VecEnv":
             venv.seed(seed)
             return venv
     try:
-        return make_vec_env(env.id, num, seed, env_kwargs=_arguments(env))
+        kind = SubprocVecEnv if env.processes and num > 1 else DummyVecEnv
+        return make_vec_env(env.id, num, seed, env_kwargs=_arguments(env), vec_env_cls=kind)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
         raise UserError(f"Environment {env.id}: {_one_line(error)}") from error
+
+
+def make_training_env(config: TrainConfig, seed: int) -> "tuple[VecEnv, TimedVecEnv, Any]":
+    """Return the environments of a training as the model sees them.
+
+    Returns:
+        The environments, encoded and normalised as configured; the layer of them that keeps its
+        own time; and the frozen image encoder, or None.
+
+    Raises:
+        UserError: The environment or the encoder does not exist or does not fit.
+    """
+    from plumbrl.training.stopwatch import TimedVecEnv
+
+    timed = TimedVecEnv(make_sb3(config.env, config.num_envs, seed))
+    venv, encoder = _encoded(timed, config)
+    return _normalized(venv, config), timed, encoder
+
+
+def _encoded(venv: "VecEnv", config: TrainConfig) -> "tuple[VecEnv, Any]":
+    if config.encoder.path is None or not config.encoder.frozen:
+        return venv, None
+    from plumbrl.encoders import EncodedVecEnv, load_encoder
+
+    encoder = load_encoder(config.encoder.path)
+    return EncodedVecEnv(venv, encoder), encoder
+
+
+def _normalized(venv: "VecEnv", config: TrainConfig) -> "VecEnv":
+    """Images are left alone: a policy scales them itself."""
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    spaces = getattr(venv.observation_space, "spaces", None)
+    keys = [k for k, s in spaces.items() if s.dtype == np.float32] if spaces else None
+    image = spaces is None and len(venv.observation_space.shape or ()) == 3
+    discrete = not isinstance(venv.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Dict)
+    observation = config.normalize_observation and not (image or discrete or keys == [])
+    if not (observation or config.normalize_reward):
+        return venv
+    return VecNormalize(
+        venv,
+        norm_obs=observation,
+        norm_reward=config.normalize_reward,
+        gamma=config.algo.kwargs.get("gamma", 0.99),
+        norm_obs_keys=keys if observation else None,
+    )
 
 
 def _arguments(env: EnvSection) -> dict[str, Any]:

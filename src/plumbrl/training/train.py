@@ -1,35 +1,50 @@
-"""The thin thread: build, train under watch, evaluate, judge, and leave a run folder."""
+"""Train under watch, evaluate, judge, leave a run folder; or go on with one that was stopped."""
 
+import json
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from signal import SIGINT, default_int_handler, getsignal, signal
+from threading import current_thread, main_thread
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, CheckpointCallback
-from stable_baselines3.common.logger import configure
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
-from plumbrl.adapters.sb3 import LearningWatch, OnPolicyWatch
 from plumbrl.adapters.sb3.settings import settings
-from plumbrl.errors import UserError, unknown
-from plumbrl.findings import Check, Finding, Report
+from plumbrl.errors import UserError
+from plumbrl.findings import Report
 from plumbrl.metrics.episodes import Evaluation
-from plumbrl.oracles import Outcome, check_learning, check_settings, check_update
 from plumbrl.runs import RunFolder
-from plumbrl.snapshots import Learning, OnPolicyUpdate
-from plumbrl.snapshots.settings import Settings
+from plumbrl.runs.files import whole
+from plumbrl.runs.progress import ProgressFile
+from plumbrl.training.algorithms import build_model
 from plumbrl.training.callbacks import EpisodeLog
-from plumbrl.training.config import AlgoSection, TrainConfig, algorithm_class
-from plumbrl.training.envs import make_sb3, make_vector
-from plumbrl.training.evaluate import compare
-from plumbrl.training.judge import judge
+from plumbrl.training.config import TrainConfig
+from plumbrl.training.config_file import load_config
+from plumbrl.training.envs import make_training_env
+from plumbrl.training.final import finish
+from plumbrl.training.held_out import HeldOut, first_env_seed
+from plumbrl.training.keeper import Keeper, Milestones, Mover
+from plumbrl.training.logger import make_logger
+from plumbrl.training.saving import save_model
+from plumbrl.training.schedules import Schedule, read_schedule
+from plumbrl.training.state import (
+    read_state,
+    restorable,
+    restore_model,
+    schedules_of,
+)
+from plumbrl.training.stopwatch import Stopwatch
+from plumbrl.training.verifier import Verifier
 
-Array = np.ndarray
-CHECKPOINTS = 5
-"""Checkpoints per run."""
+EVALUATIONS = 10
+"""Evaluations during a training, unless configured otherwise."""
+SAMPLES_PER_ROW, EPISODES_PER_ROW = 512, 4
+"""What a row of `progress.csv` covers at least."""
 
 
 @dataclass(frozen=True)
@@ -40,198 +55,263 @@ class Trained:
     report: Report
     evaluations: list[Evaluation]
     seconds: float
-    """Wall time of learning."""
+    """Wall time of learning, in this process."""
 
 
-class Verifier:
-    """Receives snapshots, applies the oracles, keeps what they say."""
+class Show(Protocol):
+    """What shows how a training goes."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self.checks: list[Check] = []
-        self.findings: list[Finding] = []
-
-    def rollout(self, update: OnPolicyUpdate) -> None:
-        """Check a rollout before its first gradient step."""
-        self._take(check_update(update))
-
-    def learning(self, learning: Learning) -> None:
-        """Check what an update made of its rollout."""
-        self._take(check_learning(learning))
-
-    def settings(self, configured: Settings) -> None:
-        """Check settings against each other."""
-        self._take(check_settings(configured))
-
-    def _take(self, outcomes: list[Outcome]) -> None:
-        for check, finding in outcomes:
-            self.checks.append(check)
-            if finding:
-                self.findings.append(finding)
-                self._folder.add_finding(finding)
+    def callback(self, session: "Session") -> BaseCallback:
+        """Return the callback that shows `session`."""
+        ...
 
 
-def train(config: TrainConfig, *, progress: BaseCallback | None = None) -> Trained:
+def train(config: TrainConfig, *, show: Show | None = None) -> Trained:
     """Train as configured.
 
     Args:
         config: The training.
-        progress: A callback that shows progress, if wanted.
+        show: Shows progress, if wanted.
 
     Returns:
         The run folder, the report, and the evaluations it rests on.
 
     Raises:
         UserError: The environment or the algorithm refuses its arguments.
-        KeyboardInterrupt: Training was interrupted; the model so far is saved.
+        KeyboardInterrupt: Training was interrupted; the message says how to go on.
     """
-    torch.set_num_threads(config.torch_threads)
-    venv = make_sb3(config.env, config.num_envs, first_env_seed(config))
-    venv = _normalized(venv, config)
-    model = build_model(config, venv)
-    folder = _start_folder(config)
-    model.set_logger(configure(str(folder.path), ["csv", "tensorboard"]))
-    verifier = Verifier(folder)
-    verifier.settings(settings(model, config.total_timesteps))
-    callbacks: list[BaseCallback] = [
-        OnPolicyWatch(verifier.rollout, updates=1),
-        LearningWatch(verifier.learning, updates=1),
-        EpisodeLog(),
-        _checkpoints(config, folder),
-    ]
-    if progress:
-        callbacks.append(progress)
-    begin = time.perf_counter()
-    try:
-        model.learn(config.total_timesteps, CallbackList(callbacks))
-    except KeyboardInterrupt:
-        _save(model, folder)
-        raise KeyboardInterrupt(f"saved the model to {folder.path}") from None
-    seconds = time.perf_counter() - begin
-    model.logger.dump(model.num_timesteps)  # SB3 never writes the metrics of the last update
-    model.logger.close()
-    _save(model, folder)
-    evaluations = _evaluate(config, model)
-    venv.close()
-    report = judge(config, folder.path, verifier.checks, verifier.findings, evaluations)
-    _write_results(folder, report, evaluations, model.num_timesteps)
-    return Trained(folder.path, report, evaluations, seconds)
+    session = Session(config)
+    session.open(_new_folder(config))
+    return session.run(show)
 
 
-def build_model(config: TrainConfig, venv: VecEnv) -> OnPolicyAlgorithm:
-    """Return the SB3 model of a training.
+def resume(path: Path, *, total_timesteps: int | None = None, show: Show | None = None) -> Trained:
+    """Go on with a run from its last saved state, exactly as if it had not been stopped.
+
+    Args:
+        path: The run folder.
+        total_timesteps: A new end, beyond what was trained; None: the configured one.
+        show: Shows progress, if wanted.
 
     Raises:
-        UserError: The algorithm refuses its arguments.
+        UserError: It is no run folder, or is finished already.
+        KeyboardInterrupt: Training was interrupted again.
     """
-    algo = config.algo
-    make = algorithm_class(algo.name)
-    if algo.policy not in make.policy_aliases:
-        raise unknown("policy", algo.policy, make.policy_aliases)
-    arguments = {"device": "cpu", "seed": config.seed} | algo.kwargs
+    if not (path / "config.yaml").is_file():
+        raise UserError(f"{path} is no run folder: it has no config.yaml.")
+    changes = {} if total_timesteps is None else {"total_timesteps": total_timesteps}
+    config = load_config(path / "config.yaml", changes)
+    file = path / "checkpoints/state.pt"
+    state = read_state(file) if file.is_file() else None
+    if state and state["counters"]["num_timesteps"] >= config.total_timesteps:
+        done = state["counters"]["num_timesteps"]
+        raise UserError(
+            f"{path} is trained to its end ({done:,} timesteps); to train it longer, add "
+            f"--total_timesteps with more than that."
+        )
+    session = Session(config)
+    folder = RunFolder(path)
+    if changes:
+        folder.write_config(config.model_dump(mode="json"))
+    session.open(folder, state)
+    return session.run(show)
+
+
+class Session:
+    """One training, from building it to its report.
+
+    Attributes:
+        config: The configuration.
+        venv: The training environments, as the model sees them.
+        model: SB3's.
+        folder: The run folder; there after `open`.
+        verifier: What the exact identities say so far.
+        stopwatch: Where the time goes.
+        milestones: Evaluations so far.
+    """
+
+    folder: RunFolder
+    verifier: Verifier
+    milestones: Milestones
+
+    def __init__(self, config: TrainConfig) -> None:
+        torch.set_num_threads(config.torch_threads)
+        self.config = config
+        self.venv, timed, self.encoder = make_training_env(config, first_env_seed(config))
+        self.model = build_model(config, self.venv)
+        self.stopwatch = Stopwatch(timed)
+        self._held_out = HeldOut(config, self.model, self.encoder)
+        self._state: dict[str, Any] | None = None
+
+    def open(self, folder: RunFolder, state: dict[str, Any] | None = None) -> None:
+        """Write what is known before training into the folder, and take over a saved state.
+
+        Raises:
+            UserError: The state does not fit the configuration.
+        """
+        extra = state["extra"] if state else {}
+        self.folder, self._state = folder, state
+        self.verifier = Verifier(folder)
+        self.progress = ProgressFile(folder.path / "progress.csv", keep=extra.get("rows", 0))
+        folder.keep_lines("findings.jsonl", extra.get("findings", 0))
+        self.model.set_logger(make_logger(folder.path, self.progress))
+        if state:
+            self.verifier.restore(extra["verifier"])
+            goes_on = restore_model(self.model, state)
+            _note_resume(folder, self.model.num_timesteps, goes_on)
+        else:
+            _write_manifest(folder, self.config, self.model)
+            self.verifier.settings(settings(self.model, self.config.total_timesteps))
+        self.milestones = Milestones(
+            folder, self._held_out.evaluate, *self._every(), history=extra.get("milestones")
+        )
+
+    def run(self, show: Show | None = None) -> Trained:
+        """Learn to the end, evaluate and judge.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted; the message says how to go on.
+        """
+        keeper = Keeper(
+            self.folder, self.progress, self.config.save_seconds, self._extra, self._state
+        )
+        callbacks = self._callbacks(keeper)
+        if show:
+            callbacks.append(show.callback(self))
+        begin = time.perf_counter()
+        self._learn(callbacks, keeper)
+        seconds = time.perf_counter() - begin
+        self.milestones.finish()
+        self.model.logger.dump(self.model.num_timesteps)  # SB3 leaves out the last update
+        self.model.logger.close()
+        save_model(self.model, self.folder.path / "model.zip")
+        keeper.save()
+        self.close()
+        report, evaluations = finish(self.config, self.folder, self.verifier)
+        return Trained(self.folder.path, report, evaluations, seconds)
+
+    def close(self) -> None:
+        """Release the environments."""
+        self.venv.close()
+        self._held_out.close()
+
+    def _callbacks(self, keeper: Keeper) -> list[BaseCallback]:
+        """The order matters: what changes the state comes before the keeper, which saves it."""
+        watches = self.verifier.watches(self.model)
+        return [EpisodeLog(), self._mover(), self.milestones, keeper, self.stopwatch, *watches]
+
+    def _learn(self, callbacks: list[BaseCallback], keeper: Keeper) -> None:
+        left = self.config.total_timesteps - self.model.num_timesteps
+        try:
+            with _interruptible(keeper):
+                self.model.learn(
+                    left,
+                    CallbackList(callbacks),
+                    log_interval=_log_interval(self.model),
+                    reset_num_timesteps=self._state is None,
+                )
+        except KeyboardInterrupt:
+            self._interrupted()
+        if keeper.stopping:
+            self._interrupted()
+
+    def _interrupted(self) -> None:
+        save_model(self.model, self.folder.path / "model.zip")
+        self.model.logger.close()
+        self.close()
+        path = self.folder.path
+        raise KeyboardInterrupt(f"saved to {path}; go on with: plumbrl train --resume {path}")
+
+    def _mover(self) -> Mover:
+        entropy = self.config.algo.kwargs.get("ent_coef")
+        moved = Schedule(read_schedule("ent_coef", entropy)) if isinstance(entropy, dict) else None
+        return Mover(moved, [s for s in schedules_of(self.model).values() if s.adaptive])
+
+    def _every(self) -> tuple[int, int]:
+        total, config = self.config.total_timesteps, self.config
+        evaluate = config.eval.every
+        keep = max(1, total // config.checkpoints) if config.checkpoints else 0
+        return (max(1, total // EVALUATIONS) if evaluate is None else evaluate), keep
+
+    def _extra(self) -> dict[str, Any]:
+        return {
+            "verifier": self.verifier.save(),
+            "milestones": self.milestones.history,
+            "findings": len(self.verifier.findings),
+        }
+
+
+def _log_interval(model: Any) -> int:
+    """Return after how many updates, or episodes of off-policy algorithms, a row is logged.
+
+    A2C's rollouts are so short that a row each would cost more than learning.
+    """
+    if not hasattr(model, "rollout_buffer"):
+        return EPISODES_PER_ROW
+    return max(1, SAMPLES_PER_ROW // (model.n_envs * model.n_steps))
+
+
+@contextmanager
+def _interruptible(keeper: Keeper) -> Iterator[None]:
+    """Ctrl-C stops where nothing is half done; a second one stops at once."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: Any) -> None:
+        keeper.stop()
+        signal(SIGINT, default_int_handler)
+
+    before = getsignal(SIGINT)
+    signal(SIGINT, stop)
     try:
-        return make(algo.policy, venv, policy_kwargs=_policy_arguments(algo), **arguments)
-    except (ValueError, TypeError, AssertionError) as error:
-        raise UserError(f"algo: {algo.name} says: {' '.join(str(error).split())}") from error
+        yield
+    finally:
+        signal(SIGINT, before)
 
 
-def first_env_seed(config: TrainConfig) -> int:
-    """Return the seed of environment 0; environment i has this plus i.
-
-    Drawn from the master seed, so that runs with neighbouring master seeds share no environment,
-    and disjoint from the evaluation's seeds.
-    """
-    last = config.eval.seed + config.eval.episodes
-    draws = np.random.SeedSequence(config.seed).generate_state(16) % 2**31
-    for seed in draws.tolist():
-        if seed >= last or seed + config.num_envs <= config.eval.seed:
-            return seed
-    raise UserError("eval.seed: no training seeds are left beside the evaluation's.")
+def _note_resume(folder: RunFolder, timesteps: int, goes_on: bool) -> None:
+    """Keep in the manifest where the run was resumed, and whether its episodes went on."""
+    file = folder.path / "manifest.json"
+    manifest = json.loads(file.read_text()) if file.is_file() else {}
+    how = "episodes went on" if goes_on else "new episodes were started"
+    manifest.setdefault("resumed", []).append({"timesteps": timesteps, "how": how})
+    folder.write_text("manifest.json", json.dumps(manifest, indent=2))
 
 
-def _policy_arguments(algo: AlgoSection) -> dict[str, Any]:
-    layers = list(algo.net_arch)
-    activations = torch.nn.modules.activation.__all__
-    if algo.activation not in activations:
-        raise unknown("activation", algo.activation, activations)
-    return {
-        "net_arch": {"pi": layers, "vf": layers},
-        "activation_fn": getattr(torch.nn, algo.activation),
-        "log_std_init": algo.log_std_init,
-    }
+def _write_manifest(folder: RunFolder, config: TrainConfig, model: Any) -> None:
+    exact = restorable(model.get_env())
+    folder.write_manifest(
+        env=config.env.id,
+        algo=config.algo.name,
+        seeds={
+            "master": config.seed,
+            "environments": first_env_seed(config),
+            "evaluation": config.eval.seed,
+        },
+        resuming="exact" if exact else "new episodes: the environment cannot restore its state",
+        parameters=parameters(model),
+    )
 
 
-def _start_folder(config: TrainConfig) -> RunFolder:
+def parameters(model: Any) -> dict[str, int]:
+    """Return how many numbers the policy consists of, and how many of them learn."""
+    every = list(model.policy.parameters())
+    learning = sum(p.numel() for p in every if p.requires_grad)
+    return {"total": sum(p.numel() for p in every), "learnable": learning}
+
+
+def _new_folder(config: TrainConfig) -> RunFolder:
+    """Make the run's folder; the encoder's file comes along, so that the folder stands alone."""
     env = config.env.id.rpartition(":")[2]
     folder = RunFolder.create(Path(config.out), env, config.algo.name, config.name, config.seed)
+    if config.encoder.path is not None:
+        given = Path(config.encoder.path)
+        own = "encoder.pt" if config.encoder.frozen else "encoder_start.pt"
+        with whole(folder.path / own) as temporary:
+            shutil.copyfile(given / "encoder.pt" if given.is_dir() else given, temporary)
+        config = config.model_copy(
+            update={"encoder": config.encoder.model_copy(update={"path": own})}
+        )
     folder.write_config(config.model_dump(mode="json"))
-    seeds = {
-        "master": config.seed,
-        "environments": first_env_seed(config),
-        "evaluation": config.eval.seed,
-    }
-    folder.write_manifest(env=config.env.id, algo=config.algo.name, seeds=seeds)
     return folder
-
-
-def _normalized(venv: VecEnv, config: TrainConfig) -> VecEnv:
-    if not (config.normalize_observation or config.normalize_reward):
-        return venv
-    gamma = config.algo.kwargs.get("gamma", 0.99)
-    spaces = getattr(venv.observation_space, "spaces", None)
-    keys = [k for k, s in spaces.items() if s.dtype == np.float32] if spaces else None
-    return VecNormalize(
-        venv,
-        norm_obs=config.normalize_observation,
-        norm_reward=config.normalize_reward,
-        gamma=gamma,
-        norm_obs_keys=keys if config.normalize_observation else None,
-    )
-
-
-def _checkpoints(config: TrainConfig, folder: RunFolder) -> CheckpointCallback:
-    every = max(1, config.total_timesteps // config.num_envs // CHECKPOINTS)
-    return CheckpointCallback(
-        every, str(folder.path / "checkpoints"), name_prefix="model", save_vecnormalize=True
-    )
-
-
-def _save(model: OnPolicyAlgorithm, folder: RunFolder) -> None:
-    model.save(folder.path / "model.zip")
-    normalizer = model.get_vec_normalize_env()
-    if normalizer is not None:
-        normalizer.save(str(folder.path / "vecnormalize.pkl"))
-
-
-def _evaluate(config: TrainConfig, model: OnPolicyAlgorithm) -> list[Evaluation]:
-    normalizer = model.get_vec_normalize_env()
-
-    def act(obs: Any) -> Array:
-        if normalizer is not None:
-            obs = normalizer.normalize_obs(obs)
-        return model.predict(obs, deterministic=True)[0]
-
-    seeds = config.eval.seed + np.arange(config.eval.episodes)
-    env = make_vector(config.env, config.eval.episodes)
-    try:
-        return compare(env, {"trained": act}, seeds)
-    finally:
-        env.close()
-
-
-def _write_results(
-    folder: RunFolder, report: Report, evaluations: list[Evaluation], step: int
-) -> None:
-    trained = evaluations[0]
-    np.savez(
-        folder.path / "evaluations.npz",
-        timesteps=np.array([step]),
-        results=trained.returns[None],
-        ep_lengths=trained.lengths[None],
-    )
-    for evaluation in evaluations:
-        folder.append_line("evaluations.jsonl", evaluation.to_dict())
-    for finding in report.findings:
-        if finding.component == "task":
-            folder.add_finding(finding)
-    folder.write_report(report)
