@@ -11,8 +11,10 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-demo: .venv/installed ## train the ballbot, evaluate it, judge the run, draw it on rolling ground
+demo: .venv/installed ## train the ballbot, judge, plot and export it, try it on rolling ground
 	$(BIN)/plumbrl train configs/train/ballbot_flat.yaml --out runs/demo
+	latest=$$(ls -td runs/demo/*/*/*/ | head -1) && $(BIN)/plumbrl plot $$latest \
+		&& $(BIN)/plumbrl evaluate $$latest --terrains flat perlin && $(BIN)/plumbrl export $$latest
 	$(BIN)/ballbot-visualize-env --env_config configs/env/perlin_directional.yaml --out runs/demo/pictures --no-gui
 
 test: check ## everything that is checked: format, lint, types, tests
@@ -27,3 +29,6 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/vector_env.py
 	$(BIN)/python benchmarks/terrain.py
 	$(BIN)/python benchmarks/integrators.py
+	$(BIN)/python benchmarks/oracles.py
+	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/localisation.py

@@ -9,6 +9,7 @@ COMMANDS = {
     "collect": "gather images to pretrain an encoder on",
     "evaluate": "run a trained policy on held-out seeds, beside baselines, over grounds",
     "export": "write a policy as ONNX and as a zip, verified, with a card",
+    "plot": "draw the curves of a training",
     "pretrain": "train an image encoder as an autoencoder",
     "probe": "put a trainer through tiny environments with known answers",
     "train": "train a policy under watch, evaluate it, and judge the run",

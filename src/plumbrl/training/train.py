@@ -162,6 +162,7 @@ class Session:
         else:
             _write_manifest(folder, self.config, self.model)
             self.verifier.settings(settings(self.model, self.config.total_timesteps))
+        self._episodes = EpisodeLog(extra.get("causes", ()))
         self.milestones = Milestones(
             folder, self._held_out.evaluate, *self._every(), history=extra.get("milestones")
         )
@@ -198,7 +199,7 @@ class Session:
     def _callbacks(self, keeper: Keeper) -> list[BaseCallback]:
         """The order matters: what changes the state comes before the keeper, which saves it."""
         watches = self.verifier.watches(self.model)
-        return [EpisodeLog(), self._mover(), self.milestones, keeper, self.stopwatch, *watches]
+        return [self._episodes, self._mover(), self.milestones, keeper, self.stopwatch, *watches]
 
     def _learn(self, callbacks: list[BaseCallback], keeper: Keeper) -> None:
         left = self.config.total_timesteps - self.model.num_timesteps
@@ -237,6 +238,7 @@ class Session:
         return {
             "verifier": self.verifier.save(),
             "milestones": self.milestones.history,
+            "causes": self._episodes.causes,
             "findings": len(self.verifier.findings),
         }
 

@@ -1,0 +1,33 @@
+"""`plumbrl plot RUN [--out FILE]`: the curves of a training as a picture."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw the curves of a training: returns, reward terms, end causes, losses, step sizes.
+
+    Needs no display. Existing files are replaced.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder, or a progress.csv as SB3 writes it."""
+    out: Path | None = None
+    """A .png, .svg or .pdf; plots/training.png in the run folder if not given."""
+
+
+def run(args: list[str]) -> int:
+    """Run the command; return its exit code."""
+    options = tyro.cli(Options, prog="plumbrl plot", args=args)
+
+    from plumbrl.plots.figures import training_figure
+    from plumbrl.runs.curves import read_curves
+
+    folder = options.run if options.run.is_dir() else options.run.parent
+    out = options.out or folder / "plots/training.png"
+    print(training_figure(read_curves(options.run), options.run.resolve().name, out))
+    return 0
