@@ -69,7 +69,7 @@ def test_the_command_writes_a_picture(progress, suffix, tmp_path, capsys):
     ("args", "hint"),
     [
         (["nowhere"], "nowhere"),
-        (["progress.csv", "--out", "x.bmp"], "'png'"),
+        (["progress.csv", "--out", "x.bmp"], "png"),
         (["empty"], "no rows"),
     ],
 )

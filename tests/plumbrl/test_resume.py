@@ -41,8 +41,9 @@ ALGORITHMS = {
 }
 
 
-def configuration(folder, algo, total=1024, **changes):
-    section = {"name": algo.split()[0], "net_arch": [16], "kwargs": ALGORITHMS[algo]}
+def configuration(folder, algorithm, total=1024, **changes):
+    kwargs = ALGORITHMS[algorithm]
+    section = {"name": algorithm.split()[0], "net_arch": [16], "kwargs": kwargs}
     data = BALLBOT | {"algo": section, "total_timesteps": total, "out": str(folder)} | changes
     path = folder / "config.yaml"
     folder.mkdir(exist_ok=True)
@@ -216,3 +217,22 @@ def test_progress_grows_columns_and_takes_rows_back(tmp_path):
     again = ProgressFile(path, keep=1)
     again.append({"a": 5})
     assert [row["a"] for row in read_progress(path)[1]] == [repr(float(np.float32(0.1))), "5"]
+
+
+def test_a_training_can_begin_with_the_policy_of_another(tmp_path):
+    first = train(configuration(tmp_path / "first", "PPO", total=512))
+    frozen = {"name": "PPO", "net_arch": [16], "kwargs": ON_POLICY | {"learning_rate": 1e-12}}
+    config = configuration(
+        tmp_path / "second", "PPO", total=128, algo=frozen, start_from=str(first.folder)
+    )
+    second = train(config)
+    returns = [r.evaluations[0].returns for r in (first, second)]
+    np.testing.assert_allclose(*returns, rtol=0.05)  # only the normaliser moved on a little
+    fresh = train(configuration(tmp_path / "third", "PPO", total=128, algo=frozen))
+    assert np.abs(fresh.evaluations[0].returns - returns[0]).max() > 0.05 * returns[0].max()
+    with pytest.raises(UserError, match="another shape"):
+        train(configuration(tmp_path / "other", "A2C", algo={"name": "PPO", "net_arch": [8]},
+                            start_from=str(first.folder)))  # fmt: skip
+    with pytest.raises(UserError, match="only one of"):
+        train(configuration(tmp_path / "plain", "PPO", start_from=str(first.folder),
+                            normalize_observation=False))  # fmt: skip

@@ -147,6 +147,8 @@ class TrainConfig(Model):
     """Environments side by side; more collect faster and make each update larger."""
     algo: AlgoSection = AlgoSection()
     encoder: EncoderSection = EncoderSection()
+    start_from: str | None = None
+    """A run folder or model whose policy this training begins with, its normaliser included."""
     total_timesteps: Annotated[int, Field(gt=0)] = 1_000_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     normalize_observation: bool = True

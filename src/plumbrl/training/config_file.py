@@ -83,7 +83,10 @@ def _with_absolute_paths(config: TrainConfig, folder: Path) -> TrainConfig:
         env = env.model_copy(update={"config": _found("env.config", env.config, folder)})
     if encoder.path is not None:
         encoder = encoder.model_copy(update={"path": _found("encoder.path", encoder.path, folder)})
-    return config.model_copy(update={"env": env, "encoder": encoder})
+    start = config.start_from
+    if start is not None and not Path(start).is_absolute():
+        start = str((folder / start).resolve())  # whether it is there matters only when it is read
+    return config.model_copy(update={"env": env, "encoder": encoder, "start_from": start})
 
 
 def _found(key: str, name: str, folder: Path) -> str:

@@ -32,6 +32,7 @@ from plumbrl.training.keeper import Keeper, Milestones, Mover
 from plumbrl.training.logger import make_logger
 from plumbrl.training.saving import save_model
 from plumbrl.training.schedules import Schedule, read_schedule
+from plumbrl.training.start import begin_with
 from plumbrl.training.state import (
     read_state,
     restorable,
@@ -160,6 +161,8 @@ class Session:
             goes_on = restore_model(self.model, state)
             _note_resume(folder, self.model.num_timesteps, goes_on)
         else:
+            if self.config.start_from is not None:
+                begin_with(self.model, Path(self.config.start_from))
             _write_manifest(folder, self.config, self.model)
             self.verifier.settings(settings(self.model, self.config.total_timesteps))
         self._episodes = EpisodeLog(extra.get("causes", ()))
