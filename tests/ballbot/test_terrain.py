@@ -190,3 +190,15 @@ def test_hills_larger_than_the_ground_are_no_error():
 def test_unknown_terrain_names_the_nearest():
     with pytest.raises(UserError, match="'sinusoidal'"):
         make_config(None, terrain={"type": "sinusodal"})
+
+
+def test_height_spread_draws_every_height_up_to_the_whole():
+    config = Perlin(height=0.1, height_spread=0.5, resolution=33)
+    heights = [np.ptp(generate(config, np.random.default_rng(s))) * 0.1 for s in range(200)]
+    assert 0.05 <= min(heights) < 0.055
+    assert 0.095 < max(heights) <= 0.1 + 1e-9
+    plain = Perlin(height=0.1, resolution=33)
+    first = generate(plain, np.random.default_rng(1))
+    np.testing.assert_array_equal(
+        generate(plain.model_copy(update={"height_spread": 0.0}), np.random.default_rng(1)), first
+    )

@@ -176,8 +176,8 @@ def mutated(rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(10))
-def test_a_thousand_strange_configurations_train_or_say_why_not(part, tmp_path):
+@pytest.mark.parametrize("part", range(3))
+def test_hundreds_of_strange_configurations_train_or_say_why_not(part, tmp_path):
     rng = random.Random(part)
     trained = refused = 0
     for _ in range(100):

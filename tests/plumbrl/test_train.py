@@ -6,16 +6,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from stable_baselines3.common.logger import Logger
 
 from plumbrl.causes import finding
 from plumbrl.cli import main
 from plumbrl.errors import UserError
 from plumbrl.findings import Check
 from plumbrl.metrics.episodes import Evaluation
+from plumbrl.training.callbacks import EpisodeLog
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.config_file import load_config
 from plumbrl.training.held_out import first_env_seed
@@ -270,3 +273,17 @@ def test_yaml_numbers_written_as_words_are_numbers(tmp_path):
     path.write_text("env: [1]\n")
     with pytest.raises(UserError, match="env"):
         load_config(path)
+
+
+def test_a_cause_that_stops_occurring_is_logged_as_nought():
+    log = EpisodeLog(causes=["max_steps"])
+    log.model = SimpleNamespace(logger=Logger(None, []))
+    for causes in (["tilt_exceeded"] * 3, ["max_steps"], []):
+        infos = [{"termination": cause} for cause in causes]
+        log.locals = {"dones": np.ones(len(infos), bool), "infos": infos}
+        log._on_step()
+        log._on_rollout_end()
+        if causes:
+            shares = [log.logger.name_to_value[f"term/{c}"] for c in ("max_steps", "tilt_exceeded")]
+            assert shares == ([0, 1] if causes[0] == "tilt_exceeded" else [1, 0])
+    assert log.causes == ["max_steps", "tilt_exceeded"]
