@@ -24,6 +24,11 @@ from plumbrl.probes.suite import run_suite
 from plumbrl.probes.workers import run_here
 
 KITS = {"loop": loop, "sb3": probed}
+BUDGETS = {"SAC": 1.0, "TD3": 1.0}
+"""Share of the usual timesteps that healthy trainers need for every probe; the others less."""
+QUICK = 0.15
+PATIENCE = 900.0
+"""Seconds for a trial: timesteps decide, not how busy the machine is."""
 
 
 def examine(kit, name, seeds, budget):
@@ -32,6 +37,7 @@ def examine(kit, name, seeds, budget):
     fault = next(f for f in KITS[kit].FAULTS if f.name == name)
     kind = getattr(fault, "kind", "discrete")
     inputs = getattr(fault, "inputs", "")
+    budget = budget or BUDGETS.get(getattr(fault, "algo", ""), QUICK)
     only = [n for n in problems(kind) if n not in ("image", "memory") or n == inputs]
     make = KITS[kit].factory(fault)
     return run_suite(
@@ -40,6 +46,7 @@ def examine(kit, name, seeds, budget):
         kinds=(kind,),
         seeds=range(seeds),
         budget=budget,
+        seconds=PATIENCE,
     )
 
 
@@ -92,9 +99,10 @@ def summary(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--budget", type=float, default=0.15)
+    parser.add_argument("--budget", type=float, help="share of the usual timesteps")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kits", nargs="+", default=list(KITS))
+    parser.add_argument("--faults", nargs="+", default=[], help="only these")
     parser.add_argument("--out", type=Path, help="write what was said as JSON")
     parser.add_argument("--trials", type=Path, help="keep every trial, to judge them again")
     options = parser.parse_args()
@@ -104,6 +112,7 @@ def main():
             pool.submit(examine, kit, fault.name, options.seeds, options.budget): (kit, fault.name)
             for kit in options.kits
             for fault in KITS[kit].FAULTS
+            if not options.faults or fault.name in options.faults
         }
         for done in as_completed(waiting):
             row = judged(*waiting[done], done.result())

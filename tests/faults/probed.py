@@ -97,9 +97,8 @@ NOW = {"learning_starts": 0}
 GREEDY = NOW | {"exploration_initial_eps": 0.0, "exploration_final_eps": 0.0}
 SLOW = ("optimiser.learning-rate-too-low",)
 CLIPPED = ("configuration.gradients-clipped-away", "configuration.gradient-clip-tiny", *SLOW)
-BLIND = ("network.ignores-input", "data.shuffled", "network.zero-gradient")
+BLIND = ("network.ignores-input", "network.zero-gradient")
 NO_VALUE = ("value.not-updated", "value.no-gradient", "network.zero-gradient")
-DEAD = ("value.broadcast", *BLIND)
 FROZEN = ("value.target-network-never-updated", "configuration.target-never-updated")
 LOW, HIGH = "network.output-not-negative", "network.output-bounded"
 SCALED, SIGNED = ("data.reward-scaled",), ("data.reward-sign-flipped",)
@@ -120,7 +119,7 @@ FAULTS = [
     Fault("vf_coef 0", "PPO", NO_VALUE, settings={"vf_coef": 0}),
     Fault("relu value", "PPO", (LOW,), alter=last_layer(nn.ReLU)),
     Fault("tanh value", "PPO", (HIGH,), alter=last_layer(nn.Tanh)),
-    Fault("dead value", "PPO", DEAD, alter=dead),
+    Fault("dead value", "PPO", BLIND, alter=dead),
     Fault("blind", "PPO", BLIND, extractor=Blind),
     Fault("no activation", "PPO", ("network.linear",), alter=linear),
     Fault("clipped ppo", "PPO", ("data.reward-clipped",), wrap=with_rewards(np.sign)),
@@ -156,4 +155,5 @@ def factory(fault):
             fault.alter(model)
         return model
 
+    make_trainer.num_envs = make.num_envs
     return make_trainer

@@ -87,6 +87,8 @@ def test_lambda_of_the_aliased_chain():
         ("observation", Rule(belongs="any"), [0, 0]),
         ("observation", Rule(low=0.0), [0, 1]),
         ("scale", Rule(clip=1.0), [-1, 1]),
+        ("scale", Rule(signs=True), [-1, 1]),
+        ("noise", Rule(signs=True), [0.5]),  # rewards are 0 and 2
         ("action", Rule(backup="worst", acts="worst"), [-1]),
         ("next-best", Rule(backup="mean"), [0, 0]),
         ("endless", Rule(frozen=True), [1]),

@@ -31,6 +31,7 @@ class Subject:
         bonus: Entropy bonus alpha H of its policy in observations, (n,); soft values only.
         recurrent: Whether its policy remembers.
         target_interval: Timesteps between copies to a target network; 0 if it follows all the time.
+        watchable: Whether its updates can be looked at, if asked to.
         identities: What the oracles said of its first rollout or updates, filled while it learns.
     """
 
@@ -44,4 +45,5 @@ class Subject:
     bonus: Callable[[Observations], Array] | None = None
     recurrent: bool = False
     target_interval: int = 0
+    watchable: bool = False
     identities: list[Outcome] = field(default_factory=list)

@@ -43,14 +43,14 @@ def run(args: list[str]) -> int:
     from plumbrl.errors import UserError
     from plumbrl.probes import probe
     from plumbrl.probes.suite import KINDS
+    from plumbrl.report.console import speak_plainly
     from plumbrl.report.probes import print_probes
 
     for name in ("budget", "seconds", "workers"):
         if getattr(options, name) <= 0:
             raise UserError(f"--{name} must be above 0; got {getattr(options, name)}.")
-    if not options.seeds:
-        raise UserError("--seeds needs at least one number.")
     console = Console(quiet=options.json)
+    speak_plainly(console)
     with console.status("probing ...") as status:
         result = probe(
             options.algo, basic=options.basic, only=options.only, seeds=options.seeds,

@@ -38,10 +38,11 @@ def run(args: list[str]) -> int:
 
     from rich.console import Console
 
-    from plumbrl.report.console import evaluation_table, print_report
+    from plumbrl.report.console import evaluation_table, print_report, speak_plainly
     from plumbrl.training.progress import Progress
 
     console = Console(quiet=options.json)
+    speak_plainly(console)
     result = start(Progress(console))
     if options.json:
         print(result.report.to_json())

@@ -64,7 +64,7 @@ def failed(
         step: Timestep of the rollout.
         update: Index of the update.
     """
-    where = f"rollout of update {update}"
+    where = f"update {update}"
     evidence = (
         Evidence(f"share of wrong {what}", gap.share, "0", "", where),
         Evidence("largest difference", gap.worst, f"at most {tolerance:g}", "", where),

@@ -1,14 +1,16 @@
 """Tiny environments with closed-form answers, and what a trainer's answers say about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+from plumbrl.errors import UserError, unknown
 from plumbrl.probes.catalogue import BASIC
 from plumbrl.probes.problem import Kind
 from plumbrl.probes.report import ProbeReport, report
 from plumbrl.probes.suite import KINDS, run_suite
-from plumbrl.probes.target import as_factory, load
+from plumbrl.probes.target import as_factory, load, split
 from plumbrl.probes.trial import MakeTrainer, Trial
-from plumbrl.probes.workers import Task, run_apart, run_here
+from plumbrl.probes.workers import Task, get_ready, run_apart, run_here
 
 
 def probe(
@@ -45,14 +47,23 @@ def probe(
         The report: verdict, findings, one check per probe and identity.
 
     Raises:
-        UserError: `make_trainer` cannot be used, in one sentence.
+        UserError: `make_trainer` cannot be used, or an argument is nonsense, in one sentence.
     """
+    if not seeds:
+        raise UserError("seeds must hold at least one number.")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown("kind of actions", kind, KINDS)
     named = make_trainer if isinstance(make_trainer, str) else ""
-    factory = load(make_trainer) if isinstance(make_trainer, str) else as_factory(make_trainer)
+    if isinstance(make_trainer, str):
+        split(make_trainer)
+        get_ready()  # the name is looked up where it is needed: nothing heavy is imported here
+        start = partial(run_apart, load, named, workers=workers)
+    else:
+        start = partial(run_here, as_factory(make_trainer))
 
-    def run(tasks: list[Task]):  # noqa: ANN202
-        trials = run_apart(load, named, tasks, workers) if named else run_here(factory, tasks)
-        for trial in trials:
+    def run(tasks: list[Task]) -> Iterator[Trial]:
+        for trial in start(tasks):
             on_trial(trial)
             yield trial
 

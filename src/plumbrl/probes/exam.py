@@ -88,6 +88,18 @@ class Examination:
         return bool(moved and self.wrong >= SETTLED and drift < smallest)
 
     @property
+    def unrest(self) -> float:
+        """Median change of the values between checkpoints, over the last of them; 0 if unknown."""
+        values = [
+            np.full(np.size(given), question.quantity in ("value", "q"))
+            for question, given in zip(self.asked, self.given, strict=True)
+        ]
+        recent = np.array(self.history[-SETTLED:])[:, np.concatenate(values)]
+        if len(recent) < CONFIRM or not recent.size or not np.isfinite(recent).all():
+            return 0.0
+        return float(np.median(np.abs(np.diff(recent, axis=0)).max(axis=1)))
+
+    @property
     def passed(self) -> bool:
         """Whether answers were right often enough in a row."""
         return self.streak >= CONFIRM

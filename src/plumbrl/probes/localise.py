@@ -1,25 +1,28 @@
 """From passed and failed probes to the component: which mistake explains them best?
 
 A mistake makes some probes fail, in its own way, and leaves others right. Each outcome counts for
-or against it; the posterior over mistakes, summed by component, is the answer.
+or against it, and so does an identity that held where the mistake would have broken it. The
+posterior over mistakes, summed by component, is the answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from plumbrl.probes.problem import Array, Problem
-from plumbrl.probes.suspect import Suspect
+from plumbrl.findings import CheckVerdict
+from plumbrl.probes.cleared import REMAINS, cleared
+from plumbrl.probes.problem import Problem
+from plumbrl.probes.suspect import Account
 from plumbrl.probes.suspects import suspects
 from plumbrl.probes.trial import Trial
 
-PASS_IF_RIGHT, PASS_ANYWAY = 0.98, 0.1
-"""Chance to pass a probe that a mistake leaves right, and one that it spoils."""
-FAIL_AS_EXPECTED, FAIL_LOOSELY, FAIL_SOMEHOW = 0.85, 0.5, 0.3
-"""Chance of a failure: explained in numbers, by a pattern that much fits, in an unsaid way."""
-FAIL_UNEXPLAINED, FAIL_OTHERWISE = 0.02, 0.05
-"""Chance of a failure of a probe left right; and in another way than the mistake's."""
+FAIL: dict[Account, float] = {
+    "in numbers": 0.85, "loosely": 0.5, "somehow": 0.3, "otherwise": 0.05, "leaves right": 0.02,
+}  # fmt: skip
+"""Chance of a failure by how well the mistake accounts for it."""
+PASS: dict[Account, float] = {"leaves right": 0.98, "loosely": 0.4, "otherwise": 0.1}
+"""Chance to pass a probe that a mistake leaves right, one that takes luck, one that it spoils."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,29 @@ class Ranked:
         return self.cause.partition(".")[0]
 
 
-def localise(trials: Iterable[tuple[Problem, Trial]]) -> list[Ranked]:
+def localise(trials: Iterable[tuple[Problem, Trial]], held: Collection[str] = ()) -> list[Ranked]:
     """Return mistakes, the most probable first; empty if nothing failed.
 
     Args:
         trials: Every probe with what became of it; skipped and undecided ones say nothing.
+        held: Identities that were looked at in the same trials and held.
     """
     decided = [(p, t) for p, t in trials if t.verdict in ("passed", "failed")]
     if all(trial.verdict == "passed" for _, trial in decided):
         return []
     possible = [s for s in suspects(decided) if decided[0][1].family in s.families]
-    scores = np.array(
-        [np.log(s.prior) + sum(_log_chance(s, p, t) for p, t in decided) for s in possible]
-    )
+    unlikely = cleared(held)
+    priors = [s.prior * (REMAINS if s.cause in unlikely else 1.0) for s in possible]
+    accounts: list[list[Account]] = [[s.accounts(p, t) for p, t in decided] for s in possible]
+    verdicts: list[CheckVerdict] = [trial.verdict for _, trial in decided]
+    scores = np.log(priors) + [sum(map(_log_chance, verdicts, row)) for row in accounts]
     weights = np.exp(scores - scores.max())
-    order = np.argsort(-weights)
-    return [_ranked(possible[i], float(weights[i] / weights.sum()), decided) for i in order]
+    shares = weights / weights.sum()
+    names = [problem.name for problem, _ in decided]
+    return [
+        _ranked(possible[i].cause, float(shares[i]), zip(names, verdicts, accounts[i], strict=True))
+        for i in np.argsort(-weights)
+    ]
 
 
 def by_component(ranked: list[Ranked]) -> dict[str, float]:
@@ -70,50 +80,17 @@ def by_component(ranked: list[Ranked]) -> dict[str, float]:
     return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 
-def matrix(trials: Iterable[tuple[Problem, Trial]], ranked: list[Ranked]) -> dict[str, Array]:
-    """Return for each failed probe how much each component explains it, in [0, 1].
-
-    Args:
-        trials: Every probe with what became of it.
-        ranked: From `localise`.
-
-    Returns:
-        By probe: the probability of each component (in the order of `by_component`) given that
-        probe alone, weighted by the posterior.
-    """
-    components = list(by_component(ranked))
-    rows = {}
-    for problem, trial in trials:
-        if trial.verdict == "failed":
-            weights = np.zeros(len(components))
-            for entry in ranked:
-                if problem.name in entry.explains:
-                    weights[components.index(entry.component)] += entry.probability
-            rows[problem.name] = weights
-    return rows
+def _log_chance(verdict: CheckVerdict, account: Account) -> float:
+    return float(np.log((FAIL if verdict == "failed" else PASS)[account]))
 
 
-def _log_chance(suspect: Suspect, problem: Problem, trial: Trial) -> float:
-    spoils = suspect.expects_failure(problem, trial)
-    if trial.verdict == "passed":
-        return float(np.log(PASS_ANYWAY if spoils else PASS_IF_RIGHT))
-    if not spoils:
-        return float(np.log(FAIL_UNEXPLAINED))
-    if not suspect.rules and not suspect.pattern:
-        return float(np.log(FAIL_SOMEHOW))
-    if not suspect.explains(problem, trial):
-        return float(np.log(FAIL_OTHERWISE))
-    return float(np.log(FAIL_AS_EXPECTED if suspect.sharp else FAIL_LOOSELY))
-
-
-def _ranked(suspect: Suspect, probability: float, decided: list[tuple[Problem, Trial]]) -> Ranked:
+def _ranked(
+    cause: str, probability: float, probes: Iterable[tuple[str, CheckVerdict, Account]]
+) -> Ranked:
     explains, contradicts = [], []
-    for problem, trial in decided:
-        spoils = suspect.expects_failure(problem, trial)
-        if trial.verdict == "failed" and spoils:
-            vague = not suspect.rules and not suspect.pattern
-            if vague or suspect.explains(problem, trial):
-                explains.append(problem.name)
-        if (trial.verdict == "failed") != spoils:
-            contradicts.append(problem.name)
-    return Ranked(suspect.cause, probability, tuple(explains), tuple(contradicts))
+    for name, verdict, account in probes:
+        if verdict == "failed" and account not in ("otherwise", "leaves right"):
+            explains.append(name)
+        if (verdict == "passed") != (account == "leaves right"):
+            contradicts.append(name)
+    return Ranked(cause, probability, tuple(explains), tuple(contradicts))

@@ -1,6 +1,6 @@
 """What is asked of a trainer on a probe, and what the right answer is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -78,6 +78,23 @@ def right_answers(
     return [_expected(problem, question, answer, rule) for question in asked]
 
 
+def scattered(
+    problem: Problem, asked: list[Question], gae_lambda: float, rule: Rule
+) -> list[Question]:
+    """Return questions with the tolerance that a rule needs under which targets are drawn.
+
+    What is learnt from drawn targets follows the last ones; a noisy reward is allowed for alike.
+    """
+    if rule.belongs == "own":
+        return asked
+    scatter = solve(problem, gae_lambda=gae_lambda, rule=rule).scatter
+    needed = [EXACT + (NOISY - EXACT) * scatter[list(q.states)].max() for q in asked]
+    return [
+        q if q.quantity == "action" else replace(q, tolerance=max(q.tolerance, float(t)))
+        for q, t in zip(asked, needed, strict=True)
+    ]
+
+
 def ask(subject: Subject, problem: Problem, question: Question, returns: list[float]) -> Array:
     """Return what a trainer answers, (n,) or (n, D) for continuous actions."""
     if question.quantity == "return":
@@ -135,7 +152,8 @@ def _expected(problem: Problem, question: Question, answer: Answer, rule: Rule) 
         return np.full((len(states), problem.action_dims), np.nan)
     if problem.best is not None:
         best = problem.best[states]
-        return best if rule.acts == "best" else np.full_like(best, np.nan)
+        told = rule.acts == "best" and not rule.signs  # near the best action all signs are alike
+        return best if told else np.full_like(best, np.nan)
     q = answer.q[states] if rule.acts == "best" else -answer.q[states]
     branch = q.argmax(axis=1)
     if np.any(np.sum(q > q.max(axis=1, keepdims=True) - 1e-9, axis=1) > 1):  # a tie says nothing

@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from plumbrl.probes.measure import fits, right_answers
+from plumbrl.probes.measure import Question, fits, right_answers
 from plumbrl.probes.problem import Array, Problem
 from plumbrl.probes.solve import Rule
 from plumbrl.probes.trial import Trial
+
+RESTLESS = 0.25
+"""Change of an answer from one checkpoint to the next, as a share of the largest right one (at
+least of 1), from which on values jump about instead of creeping."""
 
 
 def _values(trial: Trial) -> list[tuple[Array, Array, Array]]:
@@ -24,36 +28,65 @@ def unchanged(problem: Problem, trial: Trial) -> bool:
 
 
 def values_unchanged(problem: Problem, trial: Trial) -> bool:
-    """Values hardly moved, though the right action, where there is one, was learnt."""
+    """Values did not move, though the right action, where there is one, was learnt."""
+    return _values_within(problem, trial, share=0.0, margin=1e-6)
+
+
+def values_hardly_moved(problem: Problem, trial: Trial) -> bool:
+    """The same, but for a drift, as of layers that values share with the policy."""
+    return _values_within(problem, trial, share=0.05, margin=0.02)
+
+
+def _values_within(problem: Problem, trial: Trial, share: float, margin: float) -> bool:
+    """Whether no value moved by more than a share of the way to where it belongs, and a margin."""
     found = _values(trial)
-    dead = all((b == 0).all() for b, _, _ in found)  # no network begins at exactly 0
     return (
         bool(found)
-        and not dead
+        and not (_shows_something(problem) and all((b == 0).all() for b, _, _ in found))
         and not wrong_actions(problem, trial)
-        and all((np.abs(g - b) <= 0.05 * np.abs(r - b) + 0.02).all() for b, g, r in found)
+        and all((np.abs(g - b) <= share * np.abs(r - b) + margin).all() for b, g, r in found)
     )
 
 
+def _shows_something(problem: Problem) -> bool:
+    """Whether a network without biases need not answer exactly 0, unless its output is cut off."""
+    return any(np.any(part) for part in problem.observations.values())
+
+
 def slow(problem: Problem, trial: Trial) -> bool:
-    """On the way from where it began to what is right, and not there."""
+    """On the way from where it began to what is right, without haste, and not there."""
     found = _values(trial)
-    if not found or not all(np.isfinite(g).all() for _, g, _ in found):
+    if not found or restless(problem, trial):
         return False
-    shares = np.concatenate([(g - b) / _nonzero(r - b) for b, g, r in found])
-    far = np.concatenate([np.abs(r - b) > 0.2 for b, _, r in found])
-    return bool(far.any() and (shares[far] > 0.001).all() and (shares[far] < 0.97).all())
+    if not all(np.isfinite(g).all() for _, g, _ in found):
+        return False
+    moved = np.concatenate([g - b for b, g, _ in found])
+    whole = np.concatenate([r - b for b, _, r in found])
+    far = np.abs(whole) > 0.2
+    shares = moved[far] / whole[far]
+    along = (
+        moved @ whole / max(whole @ whole, 1e-12)
+    )  # states that share weights pull at each other
+    return bool(far.any() and along > 0.001 and (shares > -0.1).all() and (shares < 0.97).all())
 
 
-def _nonzero(x: Array) -> Array:
-    return np.where(np.abs(x) < 1e-6, 1e-6, x)
+def restless(problem: Problem, trial: Trial) -> bool:
+    """Values jump about from checkpoint to checkpoint."""
+    return trial.unrest > RESTLESS * _largest(trial)
 
 
 def diverged(problem: Problem, trial: Trial) -> bool:
-    """Not a number, or far larger than anything the problem holds."""
-    largest = max((np.abs(r).max() for _, _, r in _values(trial)), default=1.0)
+    """Not a number, far larger than anything the problem holds, or never at rest."""
     given = [g for q, g in zip(trial.asked, trial.given, strict=True) if q.quantity != "return"]
-    return any(not np.isfinite(g).all() or np.abs(g).max() > 10 * max(1, largest) for g in given)
+    beyond = 10 * _largest(trial)
+    return restless(problem, trial) or any(
+        not np.isfinite(g).all() or np.abs(g).max() > beyond for g in given
+    )
+
+
+def _largest(trial: Trial) -> float:
+    """Return the size of the largest right value, at least 1."""
+    return max([1.0, *(float(np.abs(r).max()) for _, _, r in _values(trial))])
 
 
 def lower(problem: Problem, trial: Trial) -> bool:
@@ -65,6 +98,24 @@ def wrong_actions(problem: Problem, trial: Trial) -> bool:
     """The chosen action is wrong, whatever the values."""
     parts = zip(trial.asked, trial.given, trial.right, strict=True)
     return any(q.quantity == "action" and not fits(problem, q, g, r) for q, g, r in parts)
+
+
+def untried(problem: Problem, trial: Trial) -> bool:
+    """Q is wrong only for actions that are not taken any more, or a wrong action is taken."""
+    if wrong_actions(problem, trial):
+        return True
+    parts = zip(trial.asked, trial.given, trial.right, strict=True)
+    tables = [(q, g, np.abs(g - r) <= q.tolerance) for q, g, r in parts if q.quantity == "q"]
+    return bool(tables) and all(_taken(q, g)[~right].sum() == 0 for q, g, right in tables)
+
+
+def _taken(question: Question, given: Array) -> Array:
+    """Return for which pairs of state and branch the branch is the best one by what was given."""
+    best = {
+        s: max(g for g, t in zip(given, question.states, strict=True) if t == s)
+        for s in question.states
+    }
+    return np.array([g == best[s] for g, s in zip(given, question.states, strict=True)])
 
 
 def undecided(problem: Problem, trial: Trial) -> bool:

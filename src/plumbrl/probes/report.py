@@ -13,7 +13,7 @@ from plumbrl.probes.localise import Ranked, by_component, localise
 from plumbrl.probes.measure import fits
 from plumbrl.probes.problem import Problem
 from plumbrl.probes.suite import Probed
-from plumbrl.probes.trial import Trial
+from plumbrl.probes.trial import LOOKED_AT, Trial
 
 SHOWN = 3
 """Probable mistakes that become findings."""
@@ -40,7 +40,7 @@ class ProbeReport(Report):
     @property
     def exit_code(self) -> int:
         """3 when something failed, or could not be decided; else 0."""
-        return 3 if self.verdict != "HEALTHY" else 0
+        return 3 if self.verdict == "INCONCLUSIVE" else super().exit_code
 
 
 def report(subject: str, probed: Sequence[Probed]) -> ProbeReport:
@@ -52,20 +52,24 @@ def report(subject: str, probed: Sequence[Probed]) -> ProbeReport:
     """
     trials = [(p.problem, t) for p in probed for t in p.trials if t.verdict == p.verdict]
     exact, identities = _identities(probed)
-    ranked = localise(trials)
-    findings = exact or [_finding(r, trials) for r in ranked[:SHOWN] if r.probability >= WORTH]
+    ranked = localise(trials, [c.name for c in identities if c.verdict == "passed"])
+    probable = [_finding(r, trials) for r in ranked[:SHOWN] if r.probability >= WORTH]
+    certain = any(found.severity == "error" for found in exact)
+    findings = exact if certain else [*probable, *exact]
     checks = [_check(p) for p in probed]
     return ProbeReport(
         subject, _verdict(probed, exact), tuple(findings), (*checks, *identities),
-        probes=tuple(_row(p) for p in probed), ranked=tuple(ranked[:10]),
+        probes=tuple(_row(p) for p in probed), ranked=tuple(ranked),
         components=tuple(by_component(ranked).items()), effective=_effective(trials),
     )  # fmt: skip
 
 
 def _verdict(probed: Sequence[Probed], exact: list[Finding]) -> RunVerdict:
     verdicts = [p.verdict for p in probed]
-    if exact or "failed" in verdicts:
+    if "failed" in verdicts or any(found.severity == "error" for found in exact):
         return "BROKEN"
+    if exact:
+        return "UNHEALTHY"
     return "HEALTHY" if "passed" in verdicts and "inconclusive" not in verdicts else "INCONCLUSIVE"
 
 
@@ -87,9 +91,13 @@ def _identities(probed: Sequence[Probed]) -> tuple[list[Finding], list[Check]]:
             reason = f"broken in {len(broken)} of {len(counted)}: {broken[0].reason}"
             checks.append(Check(name, "failed", reason))
         elif counted:
-            checks.append(Check(name, "passed", f"held in all {len(counted)} trials"))
+            checks.append(Check(name, "passed", f"held, {len(counted)} looked at"))
         else:
             checks.append(Check(name, "skipped", same[0].reason))
+    watchable = any(t.watchable for p in probed for t in p.trials)
+    if watchable and all(p.problem.name != LOOKED_AT for p in probed):
+        reason = f"looked at in the probe {LOOKED_AT!r} only, which was not asked for"
+        checks.append(Check("identities of the updates", "skipped", reason))
     return list(findings.values())[::-1], checks
 
 

@@ -36,6 +36,7 @@ class Rule:
         sees: Whether the policy tells observations apart.
         reward: Factor on rewards.
         clip: Largest size of a reward.
+        signs: Of a reward only its sign counts.
         late: Rewards are those of the step before.
         belongs: Whether a target is learnt for its own observation, the next one, or any.
         low: Smallest value that the network can give.
@@ -55,6 +56,7 @@ class Rule:
     sees: bool = True
     reward: float = 1.0
     clip: float = np.inf
+    signs: bool = False
     late: bool = False
     belongs: Literal["own", "next", "any"] = "own"
     low: float = -LARGEST
@@ -73,10 +75,13 @@ class Answer:
     Attributes:
         values: Value of each state, (S,).
         q: Value of each branch in each state, (S, A).
+        scatter: Standard deviation of the targets that are drawn for what each state shows, (S,);
+            0 where they belong to their observation.
     """
 
     values: Array
     q: Array
+    scatter: Array
 
 
 def solve(
@@ -102,7 +107,8 @@ def solve(
     rewards = _rewards(problem, rule)
     q = np.zeros(rewards.shape)
     values = targets = np.zeros(problem.n_states)
-    shares = _shares(problem, rule)
+    weights = _weights(problem, rule)
+    shares = _shares(problem, weights)
     for _ in range(SWEEPS):
         known = initial if rule.frozen and initial is not None else values
         after = _after(problem, rule, known + extra, targets, lam)
@@ -113,7 +119,7 @@ def solve(
             break
     if problem.n_branches == 1:
         q = values[:, None]
-    return Answer(values, np.clip(q, rule.low, rule.high))
+    return Answer(values, np.clip(q, rule.low, rule.high), _scatter(weights, targets))
 
 
 def _after(problem: Problem, rule: Rule, values: Array, targets: Array, lam: float) -> Array:
@@ -121,20 +127,21 @@ def _after(problem: Problem, rule: Rule, values: Array, targets: Array, lam: flo
     starts = list(problem.starts)
     mixed = (1 - lam) * values + lam * targets
     after = mixed[problem.following]
-    options = {
-        "nothing": np.zeros(after.shape),
-        "last": values[problem.following],
-        "reset": np.full(after.shape, values[starts].mean()),
-    }
-    leaking = np.full(after.shape, mixed[starts].mean())
     for end, choice in ((TERMINATES, rule.terminal), (TRUNCATES, rule.truncation)):
         rows = problem.ends == end
-        after[rows] = leaking[rows] if rule.leak else options[choice][rows]
+        if rule.leak:
+            after[rows] = mixed[starts].mean()
+        elif choice == "reset":
+            after[rows] = values[starts].mean()
+        else:
+            after[rows] = values[problem.following[rows]] if choice == "last" else 0.0
     return after
 
 
 def _rewards(problem: Problem, rule: Rule) -> Array:
-    rewards = np.clip(rule.reward * problem.rewards, -rule.clip, rule.clip)
+    both = [rule.reward * (problem.rewards + sign * problem.noise) for sign in (-1, 1)]
+    rewards = np.sign(both) if rule.signs else np.clip(both, -rule.clip, rule.clip)
+    rewards = rewards.mean(axis=0)
     if not rule.late:
         return rewards
     late = np.zeros(problem.n_states)
@@ -150,18 +157,28 @@ def _chosen(q: Array, rule: Rule) -> Array:
     return {"best": np.max, "worst": np.min, "mean": np.mean}[rule.backup](q, axis=1)
 
 
-def _shares(problem: Problem, rule: Rule) -> Array:
+def _weights(problem: Problem, rule: Rule) -> Array:
+    """Return how often the target of state s is learnt for what state s' shows, (S, S')."""
+    n = problem.n_states
+    if rule.belongs == "any":
+        return np.full((n, n), 1 / n)
+    return np.eye(n) if rule.belongs == "own" else _next_shown(problem)
+
+
+def _shares(problem: Problem, weights: Array) -> Array:
     """Return how much each state's target counts in the value of what each state shows, (S, S).
 
     States that look alike share one value.
     """
-    n = problem.n_states
-    if rule.belongs == "any":
-        return np.full((n, n), 1 / n)
-    weights = np.eye(n) if rule.belongs == "own" else _next_shown(problem)
     alike = problem.seen_as[:, None] == problem.seen_as[None, :]
     counts = alike @ weights.T
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _scatter(weights: Array, targets: Array) -> Array:
+    shares = weights.T / np.maximum(weights.sum(axis=0)[:, None], 1e-12)
+    variance = shares @ targets**2 - (shares @ targets) ** 2
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def _next_shown(problem: Problem) -> Array:

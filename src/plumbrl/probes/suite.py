@@ -8,7 +8,7 @@ import numpy as np
 
 from plumbrl.errors import UserError, unknown
 from plumbrl.findings import CheckVerdict
-from plumbrl.probes.catalogue import BASIC, problems
+from plumbrl.probes.catalogue import problems
 from plumbrl.probes.problem import Kind, Problem
 from plumbrl.probes.trial import Trial
 from plumbrl.probes.workers import Task
@@ -132,8 +132,3 @@ def _probed(kind: Kind, name: str, trials: list[Trial]) -> Probed:
     problem = problems(kind)[name]
     gamma = next((t.gamma for t in trials if t.gamma), problem.gamma)
     return Probed(replace(problem, gamma=gamma), verdict, tuple(trials))
-
-
-def basic(kind: Kind) -> list[str]:
-    """Return the names of the five basic probes."""
-    return [name for name in BASIC if name in problems(kind)]

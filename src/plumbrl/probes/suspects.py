@@ -13,6 +13,8 @@ from plumbrl.probes.patterns import (
     slow,
     unchanged,
     undecided,
+    untried,
+    values_hardly_moved,
     values_unchanged,
     wrong_actions,
 )
@@ -39,8 +41,8 @@ _BLIND = Rule(belongs="any", sees=False)
 _FIXED = [
     Suspect("optimiser.no-update", pattern=unchanged),
     Suspect("optimiser.learning-rate-too-low", pattern=slow),
-    Suspect("optimiser.diverges", pattern=diverged),
-    Suspect("value.not-updated", pattern=values_unchanged),
+    Suspect("optimiser.diverges", pattern=diverged, luck=True),
+    Suspect("value.not-updated", pattern=values_unchanged, loose=values_hardly_moved),
     Suspect("value.bootstrap-at-terminal", (Rule(terminal="last"), Rule(terminal="reset"))),
     Suspect("value.no-bootstrap-at-truncation", (Rule(truncation="nothing"),)),
     Suspect(
@@ -66,12 +68,11 @@ _FIXED = [
         "policy.objective-sign-flipped",
         (Rule(acts="worst"), Rule(backup="worst", acts="worst")), families=OFF,
     ),
-    Suspect(
-        "policy.learns-noise", pattern=wrong_actions, on=CHOICES, sharp=False
-    ),
+    Suspect("policy.learns-noise", loose=wrong_actions, on=CHOICES),
     Suspect("policy.not-updated", (Rule(backup="mean", acts="any"), Rule(acts="any"))),
-    Suspect("policy.no-exploration", pattern=wrong_actions, on=TRIED),
-    Suspect("policy.entropy-dominates", pattern=undecided, on=CHOICES, families=ON, sharp=False),
+    Suspect("policy.no-exploration", pattern=wrong_actions, on=TRIED, families=ON, luck=True),
+    Suspect("policy.no-exploration", pattern=untried, on=CHOICES, families=OFF, luck=True),
+    Suspect("policy.entropy-dominates", loose=undecided, on=CHOICES, families=ON),
     Suspect("policy.action-scaling", on=("action-range",)),
     Suspect("policy.action-dimensions", on=("action-plane",)),
     Suspect("network.ignores-input", (_BLIND,)),
@@ -80,7 +81,7 @@ _FIXED = [
     Suspect("network.input-missing", on=("dictionary",)),
     Suspect("network.output-not-negative", (Rule(low=0.0), Rule(low=0.0, high=0.0))),
     Suspect("network.output-bounded", (Rule(low=-1.0, high=1.0), Rule(low=0.0, high=1.0))),
-    Suspect("data.reward-clipped", (Rule(clip=1.0),)),
+    Suspect("data.reward-clipped", (Rule(clip=1.0), Rule(signs=True))),
     Suspect("data.reward-sign-flipped", (Rule(reward=-1.0),)),
     Suspect("configuration.gamma-ignored", (Rule(gamma=1.0),)),
 ]  # fmt: skip

@@ -7,7 +7,20 @@ from importlib import import_module
 from typing import Any
 
 from plumbrl.errors import UserError, nearest
+from plumbrl.probes.blame import said
 from plumbrl.probes.trial import MakeTrainer
+
+
+def split(spec: str) -> tuple[str, str]:
+    """Return the module (or ``sb3``) and the name in it.
+
+    Raises:
+        UserError: There is no colon between two names.
+    """
+    module_name, _, name = spec.partition(":")
+    if not module_name or not name:
+        raise UserError(f"cannot read {spec!r}; write sb3:PPO, or my_module:make_trainer.")
+    return module_name, name
 
 
 def load(spec: str) -> MakeTrainer:
@@ -20,9 +33,7 @@ def load(spec: str) -> MakeTrainer:
     Raises:
         UserError: There is no such thing, in one sentence.
     """
-    module_name, colon, name = spec.partition(":")
-    if not colon or not name:
-        raise UserError(f"cannot read {spec!r}; write sb3:PPO, or my_module:make_trainer.")
+    module_name, name = split(spec)
     if module_name == "sb3":
         return _sb3().ready(name)
     if os.getcwd() not in sys.path:
@@ -36,9 +47,7 @@ def load(spec: str) -> MakeTrainer:
             ) from error
         raise UserError(f"module {module_name!r} needs {error.name!r}, not installed.") from error
     except Exception as error:
-        raise UserError(
-            f"module {module_name!r} raised {type(error).__name__} on import: {error}"
-        ) from error
+        raise UserError(f"module {module_name!r} failed on import: {said(error)}") from error
     if not hasattr(module, name):
         public = [n for n in vars(module) if not n.startswith("_")]
         raise UserError(f"module {module_name!r} has no {name!r}; {nearest(name, public)}")

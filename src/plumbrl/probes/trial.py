@@ -12,6 +12,7 @@ from plumbrl.adapters.any_trainer import subject_of
 from plumbrl.adapters.subject import Subject
 from plumbrl.errors import UserError
 from plumbrl.findings import Check, CheckVerdict, Finding
+from plumbrl.probes.blame import said
 from plumbrl.probes.envs import ProbeEnv, ProbeVectorEnv
 from plumbrl.probes.exam import Examination
 from plumbrl.probes.measure import LARGEST_TARGET, Question
@@ -51,11 +52,13 @@ class Trial:
         before: Answers before training.
         given: Answers when it was decided.
         right: Right answers then.
+        unrest: Median change of the values over the last checkpoints, from one to the next.
         bonus: Entropy bonus of each state then (soft values), or None.
         gamma: Discount factor of the trainer.
         gae_lambda: Lambda that it says it uses.
         family: What its values mean.
         identities: What the oracles said of the first rollout or updates.
+        watchable: Whether identities can look at the updates of such a trainer.
         mistake: The trainer raised or hung: the sentence for its author.
     """
 
@@ -70,11 +73,13 @@ class Trial:
     before: tuple[Array, ...] = ()
     given: tuple[Array, ...] = ()
     right: tuple[Array, ...] = ()
+    unrest: float = 0.0
     bonus: Array | None = None
     gamma: float = 0.0
     gae_lambda: float = 0.0
     family: str = "value"
     identities: tuple[tuple[Check, Finding | None], ...] = ()
+    watchable: bool = False
     mistake: str = ""
 
 
@@ -106,8 +111,8 @@ def run_trial(
     except UserError as error:
         trial = replace(blank, mistake=str(error))
     except Exception as error:  # anything can happen in somebody's trainer
-        trial = replace(blank, mistake=f"raised {_said(error)}")
-    if trial.mistake and problem.name in INPUTS:
+        trial = replace(blank, mistake=said(error))
+    if trial.mistake and problem.name in INPUTS and "took longer" not in trial.mistake:
         reason = f"not for this trainer: {trial.mistake}"
         trial = replace(trial, verdict="skipped", mistake="", reason=reason)
     return replace(trial, seconds=time.perf_counter() - begin)
@@ -145,9 +150,9 @@ def _run(make_trainer: MakeTrainer, problem: Problem, blank: Trial, budget: floa
     return replace(
         blank, verdict="passed" if exam.passed else "failed", timesteps=env.steps,
         asked=tuple(exam.asked), before=tuple(exam.before), given=tuple(exam.given),
-        right=tuple(exam.right), bonus=exam.bonus, gamma=problem.gamma,
+        right=tuple(exam.right), unrest=exam.unrest, bonus=exam.bonus, gamma=problem.gamma,
         gae_lambda=subject.gae_lambda or 0.0, family=subject.family,
-        identities=tuple(subject.identities),
+        identities=tuple(subject.identities), watchable=subject.watchable,
     )  # fmt: skip
 
 
@@ -193,8 +198,3 @@ def _undecidable(problem: Problem, subject: Subject, total: int, known: bool) ->
             f" probe lasts {total}"
         )
     return ""
-
-
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

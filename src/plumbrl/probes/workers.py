@@ -1,22 +1,23 @@
 """Trials in processes of their own: two at a time, and none can hang or crash the rest."""
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from plumbrl.errors import UserError
 from plumbrl.probes.catalogue import problems
 from plumbrl.probes.problem import Kind
 from plumbrl.probes.trial import MakeTrainer, Trial, run_trial
 
 GRACE = 15.0
 """Seconds beyond its time limit after which a process that does not answer is killed."""
-PRELOAD = ["torch._dynamo", "plumbrl.adapters.sb3.factories", "plumbrl.probes.trial"]
-"""Imported once, before the first fork; torch loads the first one for any optimiser, in 2 s."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Task:
     seed: int
     budget: float = 1.0
     seconds: float = 60.0
+
+
+def get_ready() -> None:
+    """Begin the imports that trials need, in the process that theirs are forked from.
+
+    It returns at once; the first trial waits until they are done.
+    """
+    if _forks():
+        _context()
+        forkserver.ensure_running()
 
 
 def run_here(make_trainer: MakeTrainer, tasks: list[Task]) -> Iterator[Trial]:
@@ -47,6 +58,9 @@ def run_apart(
         spec: The name.
         tasks: What to run.
         workers: How many at a time.
+
+    Raises:
+        UserError: There is nothing of that name.
     """
     context: Any = _context()
     waiting, running = list(tasks), dict[Connection, tuple[Any, Task, float]]()
@@ -72,29 +86,39 @@ def run_apart(
 
 def _context() -> Any:
     """Fork from a clean server that has the heavy imports, where the system can; else spawn."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not _forks():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload(["plumbrl.probes.warm"])
     return context
 
 
+def _forks() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
 def _child(pipe: Connection, load: Callable[[str], MakeTrainer], spec: str, task: Task) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which kills what runs
     with redirect_stdout(sys.stderr):  # what a trainer prints must not get into a report
-        (trial,) = run_here(load(spec), [task])
-    pipe.send(trial)
+        try:
+            (said,) = run_here(load(spec), [task])
+        except UserError as error:  # of the name: trials turn those of the trainer into a verdict
+            said = error
+    pipe.send(said)
     pipe.close()
 
 
 def _received(pipe: Connection, process: Any, task: Task) -> Trial:
     try:
-        trial = pipe.recv()
+        said = pipe.recv()
     except EOFError:
         process.join()
-        trial = _lost(task, f"its process died with exit code {process.exitcode}")
+        said = _lost(task, f"its process died with exit code {process.exitcode}")
     process.join()
     pipe.close()
-    return trial
+    if isinstance(said, UserError):
+        raise said
+    return said
 
 
 def _overdue(running: dict[Connection, tuple[Any, Task, float]]) -> Iterator[Trial]:
@@ -102,6 +126,7 @@ def _overdue(running: dict[Connection, tuple[Any, Task, float]]) -> Iterator[Tri
         if time.monotonic() > deadline:
             process.kill()
             process.join()
+            pipe.close()
             del running[pipe]
             yield _lost(task, f"did not answer for {task.seconds + GRACE:g} s")
 

@@ -1,5 +1,7 @@
 """Reports and evaluations on the console."""
 
+import codecs
+
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -19,8 +21,28 @@ MARKS = {
 }
 
 
+PLAIN = {"✓": "+", "✗": "x", "–": "-", "−": "-", "…": ".", "°": "o", "×": "x", "γ": "g", "λ": "l"}
+"""What is written instead on a console that lacks a character; of the same width, for tables."""
+
+
+def speak_plainly(console: Console) -> None:
+    """Let a console that is not in Unicode write `PLAIN` for what it lacks, or a question mark."""
+    reconfigure = getattr(console.file, "reconfigure", None)
+    if reconfigure and not console.encoding.startswith("utf"):
+        codecs.register_error("plumbrl.plain", _plain)
+        reconfigure(errors="plumbrl.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(character, "?") for character in lacking), error.end
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print the verdict with its findings and everything that was checked."""
+    speak_plainly(console)
     console.print(_panel(report, [*_told(report), *_checked(report)]))
 
 

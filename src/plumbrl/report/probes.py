@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from plumbrl.report.console import MARKS, print_findings
+from plumbrl.report.console import MARKS, print_findings, speak_plainly
 
+CLEAR = 0.5
+"""Probability from which on one mistake is named alone."""
 WIDE = 100
 """Columns from which on the table says what each probe isolates."""
 
@@ -20,10 +22,10 @@ def print_probes(report: Any, console: Console) -> None:
         report: A `plumbrl.probes.ProbeReport`.
         console: Where to.
     """
+    speak_plainly(console)
     console.print(_table(report.probes, wide=console.width >= WIDE))
-    for row in report.probes:
-        if row["reason"]:
-            console.print(Text(f"  {_name(row)}: {row['reason']}", style="dim"))
+    for reason, names in _reasons(report.probes).items():
+        console.print(Text(f"  {', '.join(names)}: {reason}", style="dim"))
     if report.ranked:
         console.print("which component explains what failed", style="bold")
         console.print(_matrix(report))
@@ -51,16 +53,34 @@ def _sentence(report: Any) -> str:
         )
     if report.verdict == "INCONCLUSIVE":
         return "Nothing failed, but not everything could be decided; see the table."
+    if report.verdict == "UNHEALTHY":
+        return f"All {len(decided)} probes passed, but {report.findings[0].cause} was seen."
     if not report.findings:
-        return f"{len(failed)} of {len(decided)} probes failed."
-    top = report.findings[0]
+        return (
+            f"{len(failed)} of {len(decided)} probes failed, in a way that no known mistake gives."
+        )
+    top, *rest = report.findings
     count = f"{len(failed)} of {len(decided)} probes failed"
-    return f"{count}; most probably at fault is the {top.component} part: {top.cause}."
+    if top.confidence >= CLEAR:
+        return f"{count}; most probably at fault is the {top.component} part: {top.cause}."
+    others = [f for f in rest if f.confidence < CLEAR]
+    several = " or ".join(f"{f.cause} ({f.confidence:.0%})" for f in (top, *others))
+    return f"{count}; it is not clear which mistake: {several}."
+
+
+def _reasons(rows: tuple[dict[str, Any], ...]) -> dict[str, list[str]]:
+    """Return the probes that say nothing, by reason."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["reason"]:
+            found.setdefault(row["reason"], []).append(_name(row))
+    return found
 
 
 def _table(rows: tuple[dict[str, Any], ...], wide: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name in ("", "probe", *(["isolates"] if wide else [])):
+    table.add_column("", no_wrap=True, min_width=1)
+    for name in ("probe", *(["isolates"] if wide else [])):
         table.add_column(name, no_wrap=True)
     for name in ("right", "learnt", "steps", "s"):
         table.add_column(name, justify="right", no_wrap=True)

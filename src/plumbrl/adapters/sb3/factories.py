@@ -5,9 +5,11 @@ from importlib import import_module
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
 
 from plumbrl.adapters.sb3.vec_env import VectorToSb3
 from plumbrl.errors import unknown
@@ -84,8 +86,5 @@ def _noise(like: str, space: spaces.Space) -> dict[str, Any]:
     """Deterministic policies explore by noise on their actions, in units of half the range."""
     if like not in ("TD3", "DDPG"):
         return {}
-    import numpy as np
-    from stable_baselines3.common.noise import NormalActionNoise
-
     dims = int(np.prod(space.shape or (1,)))
     return {"action_noise": NormalActionNoise(np.zeros(dims), np.full(dims, 0.3))}

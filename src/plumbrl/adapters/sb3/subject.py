@@ -28,11 +28,14 @@ def subject_of(model: BaseAlgorithm, *, closely: bool = False) -> Subject:
         closely: Also look at what the first updates make of it, down to the changed weights.
     """
     model.verbose = 0
-    subject = Subject(
-        learn=_nothing, gamma=float(getattr(model, "gamma", 1.0)), action=_action(model)
-    )
-    subject.recurrent = "Recurrent" in type(model).__name__
     watches: list[BaseCallback] = []
+    subject = Subject(
+        learn=_learner(model, watches),
+        gamma=getattr(model, "gamma", None),
+        action=_action(model),
+        recurrent="Recurrent" in type(model).__name__,
+    )
+    subject.watchable = not subject.recurrent
     if isinstance(model, OnPolicyAlgorithm):
         subject.gae_lambda = float(model.gae_lambda)
         if not subject.recurrent:
@@ -51,7 +54,6 @@ def subject_of(model: BaseAlgorithm, *, closely: bool = False) -> Subject:
             subject.q = _q_of_critics(model)
         if hasattr(model, "log_ent_coef"):
             subject.family, subject.bonus = "soft_q", _bonus(model)
-    subject.learn = _learner(model, watches)
     return subject
 
 
@@ -83,10 +85,6 @@ def _learner(
         model.learn(budget, CallbackList([*watches, _Asks(every, checkpoint)]))
 
     return learn
-
-
-def _nothing(budget: int, every: int, checkpoint: Checkpoint) -> None:
-    raise NotImplementedError
 
 
 def _action(model: BaseAlgorithm) -> Callable[[Observations], Array]:
