@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def test_same_seed_same_run(tiny_run, tmp_path):
 def test_interrupting_saves_the_model(tmp_path):
     args = [sys.executable, "-m", "plumbrl", "train", str(FLAT), "--out", str(tmp_path)]
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        while "steps " not in run.stdout.readline():  # until the first line of progress
+        while not re.match(r" *\d+%", run.stdout.readline()):  # until the first line of progress
             assert run.poll() is None
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=60)

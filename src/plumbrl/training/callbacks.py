@@ -2,9 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+
+SAMPLES_PER_ROW = 512
 
 
 class EpisodeLog(BaseCallback):
@@ -57,3 +60,21 @@ class EpisodeLog(BaseCallback):
         self._causes[cause] += 1
         if cause not in self.causes:
             self.causes.append(cause)
+
+
+class Rows(BaseCallback):
+    """Writes a row of the log at the end of on-policy rollouts, at most one per 512 timesteps.
+
+    SB3 counts rollouts since `learn` was called, so a resumed run would write other rows. A2C's
+    rollouts are so short that a row each would cost more than learning.
+    """
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        model: Any = self.model
+        rollout = model.n_envs * model.n_steps
+        now = self.num_timesteps
+        if now // SAMPLES_PER_ROW > (now - rollout) // SAMPLES_PER_ROW:
+            model.dump_logs(now // rollout)

@@ -22,7 +22,7 @@ from plumbrl.runs import RunFolder
 from plumbrl.runs.files import whole
 from plumbrl.runs.progress import ProgressFile
 from plumbrl.training.algorithms import build_model
-from plumbrl.training.callbacks import EpisodeLog
+from plumbrl.training.callbacks import EpisodeLog, Rows
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.config_file import load_config
 from plumbrl.training.envs import make_training_env
@@ -44,8 +44,8 @@ from plumbrl.training.verifier import Verifier
 
 EVALUATIONS = 10
 """Evaluations during a training, unless configured otherwise."""
-SAMPLES_PER_ROW, EPISODES_PER_ROW = 512, 4
-"""What a row of `progress.csv` covers at least."""
+EPISODES_PER_ROW = 4
+"""Episodes of off-policy algorithms in a row of `progress.csv`; of all environments together."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ class Session:
         self._learn(callbacks, keeper)
         seconds = time.perf_counter() - begin
         self.milestones.finish()
-        self.model.logger.dump(self.model.num_timesteps)  # SB3 leaves out the last update
+        steps = self.model.num_timesteps
+        self.model.logger.record("time/total_timesteps", steps, exclude="tensorboard")
+        self.model.logger.dump(steps)  # SB3 leaves out the last update
         self.model.logger.close()
         save_model(self.model, self.folder.path / "model.zip")
         keeper.save()
@@ -202,7 +204,13 @@ class Session:
     def _callbacks(self, keeper: Keeper) -> list[BaseCallback]:
         """The order matters: what changes the state comes before the keeper, which saves it."""
         watches = self.verifier.watches(self.model)
-        return [self._episodes, self._mover(), self.milestones, keeper, self.stopwatch, *watches]
+        rows = [Rows()] if self._on_policy else []
+        first = [self._episodes, self._mover(), self.milestones, keeper, self.stopwatch]
+        return [*first, *watches, *rows]
+
+    @property
+    def _on_policy(self) -> bool:
+        return hasattr(self.model, "rollout_buffer")
 
     def _learn(self, callbacks: list[BaseCallback], keeper: Keeper) -> None:
         left = self.config.total_timesteps - self.model.num_timesteps
@@ -211,7 +219,7 @@ class Session:
                 self.model.learn(
                     left,
                     CallbackList(callbacks),
-                    log_interval=_log_interval(self.model),
+                    log_interval=None if self._on_policy else EPISODES_PER_ROW,
                     reset_num_timesteps=self._state is None,
                 )
         except KeyboardInterrupt:
@@ -244,16 +252,6 @@ class Session:
             "causes": self._episodes.causes,
             "findings": len(self.verifier.findings),
         }
-
-
-def _log_interval(model: Any) -> int:
-    """Return after how many updates, or episodes of off-policy algorithms, a row is logged.
-
-    A2C's rollouts are so short that a row each would cost more than learning.
-    """
-    if not hasattr(model, "rollout_buffer"):
-        return EPISODES_PER_ROW
-    return max(1, SAMPLES_PER_ROW // (model.n_envs * model.n_steps))
 
 
 @contextmanager
