@@ -20,6 +20,9 @@ from ballbot.robots import Outcome, Robots
 from ballbot.terminations import Cause
 
 Array = np.ndarray
+CRUISE, RIM_SHARE = 0.3, 0.64
+"""Speed (m/s) at which the baseline drives, and the largest share of the wheels' rim speed that it
+asks for: near their limit the wheels have nothing left to catch a fall with."""
 
 
 def observation_space(config: EnvConfig) -> spaces.Dict:
@@ -180,7 +183,9 @@ def baselines(robots: Robots) -> dict[str, Callable[[], Array]]:
 
     if robots.config.reward.type == "directional":
         direction = np.array(robots.config.reward.target_direction)
-        driving = BalanceController(robots, 0.3 * direction / np.linalg.norm(direction))
+        rim = robots.robot.no_load_speed * robots.robot.wheels.radius
+        speed = min(CRUISE, RIM_SHARE * rim)
+        driving = BalanceController(robots, speed * direction / np.linalg.norm(direction))
     else:
         driving = BalanceController(robots)
     return {"balance": driving.act, "pid": PidController(robots).act}

@@ -61,7 +61,7 @@ def test_writes_the_whole_run_folder(tiny_run):
     names = {p.name for p in folder.iterdir()}
     for name in ("config.yaml", "manifest.json", "progress.csv", "model.zip", "vecnormalize.pkl",
                  "normalizer.npz", "best_model.zip", "best_normalizer.npz", "evaluations.npz",
-                 "evaluations.jsonl", "report.json", "checkpoints", "tb"):  # fmt: skip
+                 "evaluations.jsonl", "report.json", "checkpoints", "tb", "env.yaml"):  # fmt: skip
         assert name in names
     assert list((folder / "tb").glob("events.out.tfevents*"))
     assert (folder / "checkpoints/state.pt").is_file()
@@ -99,7 +99,9 @@ def test_the_saved_config_trains_again(tiny_run):
     _, folder = tiny_run
     saved = yaml.safe_load((folder / "config.yaml").read_text())
     assert TrainConfig.model_validate(saved).num_envs == 16
-    assert load_config(folder / "config.yaml").env.id == "ballbot:Ballbot-v0"
+    assert saved["env"]["config"] == "env.yaml"  # the folder stands alone
+    again = load_config(folder / "config.yaml")
+    assert again.env.config == str(folder.resolve() / "env.yaml")
 
 
 def test_policies_are_compared_on_the_same_seeds(tiny_run):

@@ -305,16 +305,26 @@ def parameters(model: Any) -> dict[str, int]:
 
 
 def _new_folder(config: TrainConfig) -> RunFolder:
-    """Make the run's folder; the encoder's file comes along, so that the folder stands alone."""
+    """Make the run's folder; files it is configured by come along, so that it stands alone."""
     env = config.env.id.rpartition(":")[2]
     folder = RunFolder.create(Path(config.out), env, config.algo.name, config.name, config.seed)
-    if config.encoder.path is not None:
-        given = Path(config.encoder.path)
-        own = "encoder.pt" if config.encoder.frozen else "encoder_start.pt"
-        with whole(folder.path / own) as temporary:
-            shutil.copyfile(given / "encoder.pt" if given.is_dir() else given, temporary)
-        config = config.model_copy(
-            update={"encoder": config.encoder.model_copy(update={"path": own})}
-        )
-    folder.write_config(config.model_dump(mode="json"))
+    encoder = "encoder.pt" if config.encoder.frozen else "encoder_start.pt"
+    own = config.model_copy(
+        update={
+            "env": _with_copy(config.env, "config", folder.path / "env.yaml"),
+            "encoder": _with_copy(config.encoder, "path", folder.path / encoder),
+        }
+    )
+    folder.write_config(own.model_dump(mode="json"))
     return folder
+
+
+def _with_copy(section: Any, key: str, to: Path) -> Any:
+    """Copy the file a section names, if it names one, and return the section naming the copy."""
+    name = getattr(section, key)
+    if name is None:
+        return section
+    given = Path(name)
+    with whole(to) as temporary:
+        shutil.copyfile(given / "encoder.pt" if given.is_dir() else given, temporary)
+    return section.model_copy(update={key: to.name})
