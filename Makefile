@@ -32,3 +32,6 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/oracles.py
 	$(BIN)/python benchmarks/probes.py
 	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/resume.py
+	$(BIN)/python benchmarks/published_task.py
