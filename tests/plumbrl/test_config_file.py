@@ -89,6 +89,21 @@ def test_overrides_may_be_in_either_language():
     assert flat.normalize_observation
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("algo: {kwargs: 3, batch_sz: 4}", "algo.kwargs"),
+        ("problem: flat", "problem"),
+        ("problem: {terain: flat}", "terain"),
+        ("hidden_sz: wide", "hidden_sz"),
+        ("evaluation: {freq: often}", "evaluation.freq"),
+    ],
+)
+def test_nonsense_in_published_keys_is_said(text, hint, tmp_path):
+    with pytest.raises(UserError, match=hint):
+        load_config(written(tmp_path, text))
+
+
 def test_published_settings_build_and_say_what_they_amount_to():
     config = load_config(PUBLISHED, {"num_envs": 2, "env.kwargs.cameras.enabled": False})
     session = Session(config)

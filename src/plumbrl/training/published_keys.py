@@ -59,7 +59,10 @@ def translate(data: Mapping[str, Any], folder: Path, *, complete: bool = True) -
 
 def _algo(algo: Mapping[str, Any]) -> dict[str, Any]:
     ours: dict[str, Any] = {key: algo[key] for key in algo if key in ALGO_OWN}
-    kwargs = dict(ours.get("kwargs") or {})
+    kwargs = ours.get("kwargs") or {}
+    if not isinstance(kwargs, Mapping):
+        raise UserError(f"algo.kwargs must hold arguments of the algorithm; got {kwargs!r}.")
+    kwargs = dict(kwargs)
     for key in algo.keys() - ALGO_OWN:
         kwargs[RENAMED.get(key, key)] = algo[key]
     if number(kwargs.get("learning_rate")) == -1:
