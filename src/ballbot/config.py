@@ -86,7 +86,8 @@ class EnvConfig(Frozen):
     robot: str = "default"
     """`default` (one could build it), `paper` (as published), or a YAML file."""
     wheel_model: WheelModel = "sphere"
-    """`sphere` is fast; `rollers` has the explicit rollers of a real omniwheel."""
+    """`sphere` is fast; `rollers` has the explicit rollers of a real omniwheel; `unaligned` is the
+    published capsule on stock MuJoCo, which grips in the wrong direction once the robot turns."""
     control_hz: Annotated[float, Field(ge=10, le=1000)] = 100.0
     """Actions per second. The published robot runs at 500, which makes learning harder."""
     timestep: Annotated[float, Field(ge=1e-4, le=0.01)] = 0.002

@@ -280,3 +280,11 @@ def test_robot_files_are_what_they_claim(name):
     else:
         assert total == pytest.approx(4.021, abs=1e-3)  # the published mass
         assert robot.no_load_speed == pytest.approx(12.5)
+
+
+def test_unaligned_wheels_are_the_uncorrected_capsules():
+    """The published wheel on stock MuJoCo falls while driving, where the sphere wheel does not."""
+    for yaw in (30.0, 90.0):
+        aligned = drive(settled(yaw, 3.0), 4.0, (DRIVE, 0))[1]
+        unaligned = drive(settled(yaw, 3.0, wheel_model="unaligned"), 4.0, (DRIVE, 0))[1]
+        assert np.max(aligned) < 15 < np.max(unaligned)

@@ -12,6 +12,8 @@ from ballbot.model.parameters import Camera, Geom, RobotParameters, WheelModel
 from ballbot.model.wheels import contact_geoms, numbers, wheel_frames, wheel_xml
 
 GROUND_BASE_THICKNESS = 0.1
+SLIPPERY = 0.001
+"""Friction of the published wheel along its axle."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def build_xml(
         robot: The robot in numbers.
         ground: The kind of ground. A plane and a flat height field are not the same: the height
             field touches the ball at several points and resists rolling.
-        wheel_model: ``"sphere"`` (fast, default) or ``"rollers"`` (explicit barrels).
+        wheel_model: ``"sphere"`` (fast, default), ``"rollers"`` (explicit barrels) or
+            ``"unaligned"`` (capsules whose slippery direction does not turn with the robot).
         timestep: Physics step (s).
         integrator: A MuJoCo integrator.
     """
@@ -181,7 +184,8 @@ def _camera_xml(camera: Camera) -> str:
 def _pairs_xml(robot: RobotParameters, wheel_model: WheelModel) -> str:
     slide, torsion, roll = robot.ball.ground_friction
     ground = numbers((slide, slide, torsion, roll, roll))
-    grip = numbers((robot.wheels.friction, robot.wheels.friction, 0.005, 1e-4, 1e-4))
+    along = SLIPPERY if wheel_model == "unaligned" else robot.wheels.friction
+    grip = numbers((along, robot.wheels.friction, 0.005, 1e-4, 1e-4))
     wheels = "".join(
         f"""
     <pair geom1="ball" geom2="{geom}" condim="3" friction="{grip}"/>"""

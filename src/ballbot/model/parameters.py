@@ -20,7 +20,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Vector = tuple[Finite, Finite, Finite]
-WheelModel = Literal["sphere", "rollers"]
+WheelModel = Literal["sphere", "rollers", "unaligned"]
 
 
 class Frozen(BaseModel):

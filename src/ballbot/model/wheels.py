@@ -16,6 +16,9 @@ centre) is n = (0.71, 0, 0.71), the tangent is t = (0, 1, 0), and the axle is a 
 (0.71, 0, -0.71), upwards -a. A motor speed w moves the wheel's surface at the contact along
 (w a) x (-r n) = w r t.
 
+``unaligned`` is the capsule as it comes, wrong frame and all: it is what the published training
+runs on without its patched MuJoCo, and there to show what that does.
+
 ``rollers`` builds the barrels of a real omniwheel from the same parameters: slower (33 more
 degrees of freedom) and it shakes as a real one does.
 """
@@ -28,6 +31,8 @@ from ballbot.errors import UserError
 from ballbot.model.parameters import RobotParameters, Rollers, WheelModel
 
 Array = np.ndarray
+CAPSULE_HALF_LENGTH = 0.02
+"""Of a capsule wheel (m); where along its axle it touches makes no difference."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,13 @@ def numbers(values: Array | tuple[float, ...]) -> str:
 
 def wheel_xml(robot: RobotParameters, k: int, model: WheelModel) -> str:
     """Return the MJCF body of wheel `k`."""
-    build = {"sphere": _sphere_wheel, "rollers": _roller_wheel}[model]
+    build = {"sphere": _sphere_wheel, "rollers": _roller_wheel, "unaligned": _capsule_wheel}[model]
     return build(robot, k, wheel_frames(robot)[k])
 
 
 def contact_geoms(robot: RobotParameters, k: int, model: WheelModel) -> list[str]:
     """Return the names of the geoms of wheel `k` that touch the ball."""
-    if model == "sphere":
+    if model != "rollers":
         return [f"wheel_{k}"]
     rollers = robot.wheels.rollers
     return [f"barrel_{k}_{i}" for i in range(rollers.rings * rollers.per_ring)]
@@ -102,6 +107,20 @@ def _sphere_wheel(robot: RobotParameters, k: int, frame: WheelFrame) -> str:
           <inertial pos="0 0 0" mass="{light:.10g}" diaginertia="{numbers((sphere_inertia,) * 3)}"/>
           <geom name="wheel_{k}" class="wheel" type="sphere" size="{w.radius:.10g}"/>
         </body>
+      </body>"""
+
+
+def _capsule_wheel(robot: RobotParameters, k: int, frame: WheelFrame) -> str:
+    """A capsule about the axle; its contact frame is MuJoCo's, which does not turn with it."""
+    w = robot.wheels
+    size = numbers((w.radius, CAPSULE_HALF_LENGTH))
+    inertia = numbers((0.5 * w.mass * w.radius**2,) * 3)
+    return f"""
+      <body name="wheel_{k}" pos="{numbers(frame.center)}">
+        {_motor_joint(robot, k, frame.axle)}
+        <inertial pos="0 0 0" mass="{w.mass:.10g}" diaginertia="{inertia}"/>
+        <geom name="wheel_{k}" class="wheel" type="capsule" size="{size}"
+          zaxis="{numbers(frame.axle)}"/>
       </body>"""
 
 
