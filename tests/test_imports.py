@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src"
 LAYERS = [
     {"findings", "errors"},
-    {"metrics", "snapshots", "causes"},
+    {"metrics", "snapshots", "causes", "history"},
     {"rules", "oracles", "shaping"},
     {"monitor", "diagnosis", "logs", "runs"},
     {"adapters", "encoders", "report", "plots", "replay", "sinks"},
@@ -21,7 +21,7 @@ LAYERS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 NUMPY_ONLY = {"metrics", "rules", "oracles", "diagnosis", "logs", "snapshots", "findings", "causes"}
-NUMPY_ONLY |= {"shaping"}  # and Gymnasium
+NUMPY_ONLY |= {"history", "shaping"}  # and Gymnasium
 HEAVY = {"torch", "stable_baselines3", "mujoco", "matplotlib", "ballbot", "tensorboard"}
 
 

@@ -88,6 +88,8 @@ class Report:
     verdict: RunVerdict
     findings: tuple[Finding, ...] = ()
     checks: tuple[Check, ...] = ()
+    next_step: str = ""
+    """What to do now, best a command; empty if there is nothing to suggest."""
     schema: int = field(default=1, kw_only=True)
 
     def to_json(self, indent: int | None = 2) -> str:

@@ -1,4 +1,6 @@
-"""Curves read from progress.csv and drawn without a display."""
+"""Curves of a run, read and drawn without a display."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,9 +8,11 @@ from matplotlib.figure import Figure
 
 from plumbrl.cli import main
 from plumbrl.errors import UserError
+from plumbrl.history import History
+from plumbrl.logs import read
 from plumbrl.plots import training
-from plumbrl.runs.curves import Curves, read_curves
 
+WANDB = Path(__file__).parents[1] / "data/wandb/run-abcd1234.wandb"
 CSV = """rollout/ep_rew_mean,time/total_timesteps,train/approx_kl,eval/mean_reward
 1.0,100,,
 2.0,200,0.01,5.0
@@ -24,14 +28,14 @@ def progress(tmp_path):
 
 
 def test_columns_stay_aligned_with_their_steps(progress):
-    curves = read_curves(progress)
-    assert curves.steps.tolist() == [100, 200, 200]
-    assert [v.tolist() for v in curves.points("train/approx_kl")] == [[200, 200], [0.01, 0.02]]
-    assert [v.tolist() for v in curves.points("eval/mean_reward")] == [[200], [5.0]]
-    assert curves.points("train/loss")[0].size == 0
-    assert curves.named("train/") == ["train/approx_kl"]
+    history = read(progress)
+    assert history.steps.tolist() == [100, 200, 200]
+    assert [v.tolist() for v in history.points("train/approx_kl")] == [[200, 200], [0.01, 0.02]]
+    assert [v.tolist() for v in history.points("eval/mean_reward")] == [[200], [5.0]]
+    assert history.points("train/loss")[0].size == 0
+    assert history.named("train/") == ["train/approx_kl"]
     with pytest.raises(UserError, match="'train/approx_kl'"):
-        curves["train/aprox_kl"]
+        history["train/aprox_kl"]
 
 
 def test_smoothing_keeps_the_ends_and_the_mean_of_a_line():
@@ -44,13 +48,13 @@ def test_smoothing_keeps_the_ends_and_the_mean_of_a_line():
 
 
 def test_panels_show_what_is_there_and_say_what_is_not(progress):
-    curves = read_curves(progress)
+    history = read(progress)
     ax = Figure().add_subplot()
-    training.returns(ax, curves)
+    training.returns(ax, history)
     assert ax.get_legend_handles_labels()[1] == ["training", "held-out seeds"]
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[100, 1], [200, 2]])
     empty = Figure().add_subplot()
-    training.losses(empty, curves)
+    training.losses(empty, history)
     assert [text.get_text() for text in empty.texts] == ["not logged"]
 
 
@@ -60,7 +64,9 @@ def test_the_command_writes_a_picture(progress, suffix, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["plot", str(progress), "--out", str(out)])
     assert end.value.code == 0
-    assert capsys.readouterr().out.strip() == str(out)
+    said = capsys.readouterr()
+    assert said.out.strip() == str(out)
+    assert "last line" in said.err
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
     assert out.read_bytes().startswith(start)
 
@@ -86,7 +92,24 @@ def test_wrong_input_gets_one_sentence(args, hint, progress, monkeypatch, capsys
 
 def test_a_run_without_evaluations_has_curves_too():
     steps = np.arange(1.0, 6.0)
-    curves = Curves({"time/total_timesteps": steps, "rollout/ep_rew_mean": steps})
+    history = History(steps, {"rollout/ep_rew_mean": steps})
     figure = Figure()
     for ax, panel in zip(figure.subplots(2, 4).flat, training.PANELS, strict=True):
-        panel(ax, curves)
+        panel(ax, history)
+
+
+def test_infinities_are_left_out_of_a_picture():
+    values = np.array([1.0, np.inf, 3.0, -np.inf, np.nan])
+    ax = Figure().add_subplot()
+    assert training.line(ax, History(np.arange(5.0), {"a": values}), "a", "a", "red")
+    assert all(line.get_xdata().tolist() == [0, 2] for line in ax.lines)
+    nothing = History(np.zeros(1), {"a": np.array([np.inf])})
+    assert not training.line(ax, nothing, "a", "a", "red")
+
+
+def test_runs_of_others_are_drawn_too(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["plot", str(WANDB), "--out", str(tmp_path / "wandb.png")])
+    assert end.value.code == 0
+    assert (tmp_path / "wandb.png").exists()
+    assert "over 100 episodes" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """`plumbrl plot RUN [--out FILE]`: the curves of a training as a picture."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ class Options:
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Run folder, or a progress.csv as SB3 writes it."""
+    """Run folder; or a log of SB3, CleanRL, rsl_rl, TorchRL, TensorBoard, W&B; or a CSV."""
     out: Path | None = None
     """A .png, .svg or .pdf; plots/training.png in the run folder if not given."""
 
@@ -24,10 +25,13 @@ def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
     options = tyro.cli(Options, prog="plumbrl plot", args=args)
 
+    from plumbrl.logs import read
     from plumbrl.plots.figures import training_figure
-    from plumbrl.runs.curves import read_curves
 
     folder = options.run if options.run.is_dir() else options.run.parent
     out = options.out or folder / "plots/training.png"
-    print(training_figure(read_curves(options.run), options.run.resolve().name, out))
+    history = read(options.run)
+    print(training_figure(history, options.run.resolve().name, out))
+    for note in history.notes:
+        print(f"note: {note}", file=sys.stderr)
     return 0

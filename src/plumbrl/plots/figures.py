@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from plumbrl.errors import UserError, unknown
+from plumbrl.history import History
 from plumbrl.plots.training import PANELS
-from plumbrl.runs.curves import Curves
 from plumbrl.runs.files import whole
 
 FORMATS = ("png", "svg", "pdf")
 
 
-def training_figure(curves: Curves, title: str, path: Path) -> Path:
+def training_figure(history: History, title: str, path: Path) -> Path:
     """Draw all curves of a training into one file.
 
     Args:
-        curves: Of the run.
+        history: Of the run.
         title: Above the panels.
         path: `.png`, `.svg` or `.pdf`.
 
@@ -30,7 +30,7 @@ def training_figure(curves: Curves, title: str, path: Path) -> Path:
     figure = Figure(figsize=(13, 6.5), layout="constrained")
     axes = figure.subplots(2, len(PANELS) // 2, sharex=True)
     for panel, ax in zip(PANELS, axes.T.flat, strict=True):
-        panel(ax, curves)
+        panel(ax, history)
     for ax in axes[-1]:
         ax.set_xlabel("timesteps", fontsize=9)
     figure.suptitle(title, fontsize=11)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from plumbrl.runs.curves import Curves
+from plumbrl.history import History
 
 Array = np.ndarray
 BLUE, ORANGE, GREEN, GREY = "#3366aa", "#d9822b", "#3a8f5c", "#8a8f98"
@@ -27,9 +27,10 @@ def smooth(values: Array, share: float = WINDOW) -> Array:
     return (total[at + reach + 1] - total[at - reach]) / (2 * reach + 1)
 
 
-def line(ax: Any, curves: Curves, key: str, label: str, colour: str, dots: bool = False) -> bool:
+def line(ax: Any, history: History, key: str, label: str, colour: str, dots: bool = False) -> bool:
     """Draw one column, faint as it is and strong smoothed; return whether there was any."""
-    steps, values = curves.points(key)
+    steps, values = history.points(key)
+    steps, values = steps[np.isfinite(values)], values[np.isfinite(values)]
     if not len(steps):
         return False
     if dots:
@@ -40,64 +41,64 @@ def line(ax: Any, curves: Curves, key: str, label: str, colour: str, dots: bool 
     return True
 
 
-def returns(ax: Any, curves: Curves) -> None:
+def returns(ax: Any, history: History) -> None:
     """Does it get better, and on held-out seeds too?"""
-    line(ax, curves, "rollout/ep_rew_mean", "training", BLUE)
-    line(ax, curves, "eval/mean_reward", "held-out seeds", ORANGE, dots=True)
+    line(ax, history, "rollout/ep_rew_mean", "training", BLUE)
+    line(ax, history, "eval/mean_reward", "held-out seeds", ORANGE, dots=True)
     _dress(ax, "return per episode")
 
 
-def lengths(ax: Any, curves: Curves) -> None:
+def lengths(ax: Any, history: History) -> None:
     """Do episodes last longer?"""
-    line(ax, curves, "rollout/ep_len_mean", "training", BLUE)
-    line(ax, curves, "eval/mean_ep_length", "held-out seeds", ORANGE, dots=True)
+    line(ax, history, "rollout/ep_len_mean", "training", BLUE)
+    line(ax, history, "eval/mean_ep_length", "held-out seeds", ORANGE, dots=True)
     _dress(ax, "episode length (steps)")
 
 
-def reward_terms(ax: Any, curves: Curves) -> None:
+def reward_terms(ax: Any, history: History) -> None:
     """What is the return made of?"""
-    for key, colour in zip(curves.named("reward/"), COLOURS, strict=False):
-        line(ax, curves, key, key.removeprefix("reward/"), colour)
+    for key, colour in zip(history.named("reward/"), COLOURS, strict=False):
+        line(ax, history, key, key.removeprefix("reward/"), colour)
     _dress(ax, "reward terms per episode")
 
 
-def end_causes(ax: Any, curves: Curves) -> None:
+def end_causes(ax: Any, history: History) -> None:
     """How do episodes end?"""
-    for key, colour in zip(curves.named("term/"), COLOURS, strict=False):
-        line(ax, curves, key, key.removeprefix("term/").replace("_", " "), colour)
+    for key, colour in zip(history.named("term/"), COLOURS, strict=False):
+        line(ax, history, key, key.removeprefix("term/").replace("_", " "), colour)
     ax.set_ylim(-0.03, 1.03)
     _dress(ax, "share of episode ends")
 
 
-def step_size(ax: Any, curves: Curves) -> None:
+def step_size(ax: Any, history: History) -> None:
     """How far does each update move the policy?"""
-    line(ax, curves, "train/approx_kl", "approx_kl", BLUE)
-    line(ax, curves, "train/clip_fraction", "clip_fraction", ORANGE)
+    line(ax, history, "train/approx_kl", "approx_kl", BLUE)
+    line(ax, history, "train/clip_fraction", "clip_fraction", ORANGE)
     _dress(ax, "policy change per update", log=True)
 
 
-def value_fit(ax: Any, curves: Curves) -> None:
+def value_fit(ax: Any, history: History) -> None:
     """Does the value function explain the returns?"""
-    line(ax, curves, "train/explained_variance", "explained_variance", BLUE)
+    line(ax, history, "train/explained_variance", "explained_variance", BLUE)
     ax.axhline(1, color=GREY, linewidth=0.8)
-    low = curves.points("train/explained_variance")[1]
+    low = history.points("train/explained_variance")[1]
     ax.set_ylim(max(-1.0, float(low.min(initial=0))) - 0.05, 1.05)
     _dress(ax, "explained variance")
 
 
-def losses(ax: Any, curves: Curves) -> None:
+def losses(ax: Any, history: History) -> None:
     """The losses, which need not fall for a policy to get better."""
     names = ("value_loss", "policy_gradient_loss", "entropy_loss", "critic_loss", "actor_loss")
     for name, colour in zip(names, COLOURS, strict=False):
-        line(ax, curves, f"train/{name}", name, colour)
+        line(ax, history, f"train/{name}", name, colour)
     _dress(ax, "losses")
 
 
-def exploration(ax: Any, curves: Curves) -> None:
+def exploration(ax: Any, history: History) -> None:
     """How wide are actions spread, and how large are the steps of the optimiser?"""
-    line(ax, curves, "train/std", "action std", BLUE)
-    line(ax, curves, "train/ent_coef", "ent_coef", GREEN)
-    line(ax, curves, "train/learning_rate", "learning_rate", ORANGE)
+    line(ax, history, "train/std", "action std", BLUE)
+    line(ax, history, "train/ent_coef", "ent_coef", GREEN)
+    line(ax, history, "train/learning_rate", "learning_rate", ORANGE)
     _dress(ax, "exploration and learning rate", log=True)
 
 

@@ -145,7 +145,7 @@ def _final_values(model: OnPolicyAlgorithm, truncated: Array, finals: list[Any])
 def _recomputed(model: OnPolicyAlgorithm, buffer: RolloutBuffer) -> tuple[Array, Array]:
     """Recompute values and log-probabilities in training mode, many rows at a time."""
     shape = buffer.actions.shape[:2]
-    observations = {key: _rows(part) for key, part in _named(buffer.observations).items()}
+    observations = {key: _rows(part) for key, part in named_parts(buffer.observations).items()}
     actions = _rows(buffer.actions)
     values, log_probs = [], []
     with untouched(model.policy):
@@ -183,10 +183,11 @@ def _rows(array: Array) -> Array:
     return array.reshape(-1, *array.shape[2:])
 
 
-def _named(observations: Array | dict[str, Array]) -> Observations:
+def named_parts(observations: Array | dict[str, Array]) -> Observations:
+    """Return observations by name, the name empty for plain arrays; nothing is copied."""
     return observations if isinstance(observations, dict) else {"": observations}
 
 
 def by_name(observations: Array | dict[str, Array]) -> Observations:
     """Return copies of observations by name, the name empty for plain arrays."""
-    return {key: np.array(part) for key, part in _named(observations).items()}
+    return {key: np.array(part) for key, part in named_parts(observations).items()}

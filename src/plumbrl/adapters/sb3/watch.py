@@ -1,0 +1,198 @@
+"""Watches an SB3 training: a row of numbers per update, or at most every so many timesteps."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
+
+from plumbrl.adapters.sb3.eyes import wrapped
+from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
+from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.metrics import data
+from plumbrl.monitor.monitor import Monitor
+
+Numbers = dict[str, float]
+ROWS = 400
+"""Rows that a whole training gets, at least if it has so many updates."""
+LEAST = 512
+"""Timesteps between two rows, at least."""
+SIGNAL_SAMPLES = 256
+"""In a rollout, for the signal of advantages to be told from chance."""
+SIGNAL_EVERY = 5
+"""Rows after which the advantages' signal is measured again."""
+
+
+class Watch(BaseCallback):
+    """Computes metrics while a model trains and hands them to a monitor; leaves no trace.
+
+    Training with and without the watch gives the same numbers: random state is put back, and what
+    is wrapped for an update is put back after it. An error of its own ends the watch, not the
+    training.
+
+    Args:
+        monitor: Takes the rows.
+        every: Timesteps between rows; None for about 400 rows in a training.
+
+    Attributes:
+        failure: Why it stopped watching; empty if it did not.
+    """
+
+    def __init__(self, monitor: Monitor, every: int | None = None) -> None:
+        super().__init__()
+        self._monitor, self._given = monitor, every
+        self._look: Any = None
+        self._stack = ExitStack()
+        self._at = 0
+        self._collected = (0.0, 0)
+        self._means: Any = None
+        self._first_norm: float | None = None
+        self.failure = ""
+
+    def save(self) -> dict[str, Any]:
+        """Return what a resumed training needs, plain data."""
+        return {"at": self._at, "first_norm": self._first_norm}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from an earlier part of the training."""
+        self._at, self._first_norm = saved["at"], saved["first_norm"]
+
+    def _on_training_start(self) -> None:
+        model: Any = self.model
+        self._on_policy = isinstance(model, OnPolicyAlgorithm)
+        total = self._monitor.history.facts.total_timesteps or model._total_timesteps
+        self._every = self._given or max(LEAST, total // ROWS)
+        self._beginnings = None
+        if hasattr(model, "replay_buffer") and model._vec_normalize_env is None:
+            self._beginnings = Beginnings(model.gamma, model.n_envs)
+
+    def _on_rollout_start(self) -> None:
+        self._close()
+        self._begin = time.perf_counter()
+        self._from = self.num_timesteps
+
+    def _on_step(self) -> bool:
+        if self._beginnings is not None and not self.failure:
+            self._guarded(self._remember)
+        return True
+
+    def _remember(self) -> None:
+        local, beginnings = self.locals, self._beginnings
+        if beginnings is not None:
+            actions, rewards = local["buffer_actions"], local["rewards"]
+            observed = self.model._last_obs
+            beginnings.step(observed, actions, rewards, local["dones"], local["infos"])
+
+    def _on_rollout_end(self) -> None:
+        if self.failure or self.num_timesteps - self._at < self._every:
+            return
+        seconds = max(time.perf_counter() - self._begin, 1e-9)
+        self._actor = (self.num_timesteps - self._from) / seconds
+        self._guarded(self._open)
+
+    def _open(self) -> None:
+        """Stand before `train` for one call: a model saved meanwhile must not contain us."""
+        model: Any = self.model
+        seed = int(model.seed or 0)
+        if self._on_policy:
+            enough = model.rollout_buffer.rewards.size >= SIGNAL_SAMPLES
+            signal = enough and len(self._monitor) % SIGNAL_EVERY == 0
+            self._look = OnPolicyLook(model, self.locals["dones"], seed, signal)
+        elif model.replay_buffer.size() > 0:
+            self._look = OffPolicyLook(model, self._beginnings, seed)
+        if self._look is not None:
+            excluded = [*model._excluded_save_params(), "train", "_excluded_save_params"]
+            self._stack.enter_context(
+                wrapped(model, "_excluded_save_params", lambda _: list(excluded))
+            )
+            self._stack.enter_context(wrapped(model, "train", self._train))
+
+    def _train(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        self._stack.close()
+        begin = time.perf_counter()
+        try:
+            with self._look.watching():
+                original(*args, **kwargs)
+        except BaseException:  # the trainer's own: what was seen until then is what matters
+            self._finish(begin)
+            self._close()
+            raise
+        self._finish(begin)
+
+    def _finish(self, begin: float) -> None:
+        seconds = max(time.perf_counter() - begin, 1e-9)
+        self._guarded(lambda: self._look.finish(seconds))
+
+    def _on_training_end(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """Write the row of the update that was looked at."""
+        self._stack.close()
+        look, self._look = self._look, None
+        if look is not None:
+            self._at = self.num_timesteps
+            numbers = {**self._logged(), **look.numbers, **self._around(look)}
+            self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
+
+    def _around(self, look: Any) -> Numbers:
+        """Return what is known beside the update: speed, growth, the normaliser."""
+        found = {"time/actor_per_second": self._actor}
+        norm = look.numbers.get("optimiser/weight_norm")
+        if norm is not None and np.isfinite(norm):
+            self._first_norm = self._first_norm or norm
+            found["optimiser/weight_growth"] = norm / self._first_norm
+        return found | self._normaliser()
+
+    def _normaliser(self) -> Numbers:
+        env = unwrap_vec_normalize(self.model.get_env())
+        if not isinstance(env, VecNormalize) or not env.norm_obs:
+            return {}
+        statistics = getattr(env, "obs_rms", None)
+        if statistics is None or isinstance(statistics, dict):
+            return {}
+        now, std = statistics.mean.copy(), np.sqrt(statistics.var + env.epsilon)
+        before, self._means = self._means, now
+        return {} if before is None else {
+            "data/normaliser_drift": data.normaliser_drift(now, before, std)
+        }  # fmt: skip
+
+    def _logged(self) -> Numbers:
+        """Return what SB3 has logged for this update, and the episodes that ended last."""
+        values = self.model.logger.name_to_value
+        found = {k: float(v) for k, v in values.items() if _is_number(v) and _wanted(k)}
+        episodes = self.model.ep_info_buffer
+        if episodes:
+            returns = np.array([episode["r"] for episode in episodes], dtype=np.float64)
+            lengths = np.array([episode["l"] for episode in episodes], dtype=np.float64)
+            found |= {
+                "rollout/ep_rew_mean": float(returns.mean()),
+                "rollout/ep_rew_std": float(returns.std()),
+                "rollout/ep_len_mean": float(lengths.mean()),
+                "rollout/ep_len_std": float(lengths.std()),
+                "rollout/ep_len_min": float(lengths.min()),
+                "rollout/ep_len_max": float(lengths.max()),
+            }
+        if getattr(self.model, "exploration_schedule", None) is not None:
+            found["rollout/exploration_rate"] = float(self.model.exploration_rate)  # type: ignore[attr-defined]
+        return found
+
+    def _guarded(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception as error:
+            self._stack.close()
+            self._look = None
+            self.failure = f"watching failed: {type(error).__name__}: {error}"
+
+
+def _wanted(key: str) -> bool:
+    return key.startswith(("train/", "eval/", "reward/", "term/"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

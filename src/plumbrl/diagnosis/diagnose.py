@@ -1,0 +1,117 @@
+"""From a history, and what exact checks found, to a verdict with ranked causes."""
+
+from collections.abc import Sequence
+
+from plumbrl.diagnosis.curves import curve_checks
+from plumbrl.diagnosis.graph import ranked
+from plumbrl.diagnosis.learning import Learning, learning_of
+from plumbrl.diagnosis.overfitting import overfitting_of
+from plumbrl.findings import Check, Finding, Report, RunVerdict
+from plumbrl.history import History
+from plumbrl.rules import Alert, alerts_of, looked_at
+
+NOT_EXPLORING = {"policy.entropy-collapsed", "policy.alpha-collapsed",
+                 "policy.action-dimension-collapsed", "policy.saturated"}  # fmt: skip
+OVERFITTING = {"task.overfits", "value.overfits"}
+EXACT = 1.0
+"""Confidence of a finding that rests on an identity."""
+
+
+def diagnose_history(
+    history: History,
+    subject: str,
+    findings: Sequence[Finding] = (),
+    checks: Sequence[Check] = (),
+    rules: str = "default",
+) -> Report:
+    """Judge a run.
+
+    In the order of the tree: what is broken comes before what is unhealthy, that before what does
+    not learn, and hyper-parameters are talked about last. Findings that others explain are told
+    after those.
+
+    Args:
+        history: Its numbers.
+        subject: What is judged, for the report.
+        findings: From exact identities and settings, if the run was watched.
+        checks: Behind them.
+        rules: Set of rules: ``default``, or ``classic`` for the published fixed thresholds.
+    """
+    learning = learning_of(history)
+    alerts = alerts_of(history, rules)
+    over = overfitting_of(history)
+    known = {found.cause for found in findings}
+    seen = [*findings, *(_told(a) for a in _one_each(alerts) if a.finding.cause not in known)]
+    seen += [*learning.findings, *over]
+    steps = float(history.steps[-1]) if history.rows else 0.0
+    told = ranked(_once(seen), steps)
+    verdict = _verdict(told, learning, bool(over))
+    lines = [*checks, learning.check, *_rule_checks(history, alerts, rules), *curve_checks(history)]
+    return Report(subject, verdict, tuple(told), tuple(lines), _next(verdict, told, subject))
+
+
+def _verdict(told: Sequence[Finding], learning: Learning, overfits: bool) -> RunVerdict:
+    errors = [f for f in told if f.severity == "error"]
+    if any(f.confidence == EXACT for f in errors):
+        return "BROKEN"
+    causes = [f.cause for f in told if f.severity != "info" and f.cause != "task.no-gain"]
+    if learning.status == "no gain":
+        return "NOT_EXPLORING" if causes and causes[0] in NOT_EXPLORING else "NOT_LEARNING"
+    if learning.status == "lost" or set(causes) - OVERFITTING:
+        return "UNHEALTHY"
+    if overfits:
+        return "OVERFITTING"
+    if learning.status == "unknown":
+        return "INCONCLUSIVE"
+    return "NOT_CONVERGED" if learning.status == "rising" else "HEALTHY"
+
+
+def _told(alert: Alert) -> Finding:
+    """An alert that was cleared, and was not there for long, is told but does not decide."""
+    if alert.cleared is None or alert.share > 0.5:
+        return alert.finding
+    return Finding(**{**vars(alert.finding), "severity": "info"})
+
+
+def _one_each(alerts: Sequence[Alert]) -> list[Alert]:
+    """Of several alerts with one cause, keep the most certain, then the first."""
+    best: dict[str, Alert] = {}
+    for alert in alerts:
+        known = best.get(alert.finding.cause)
+        if known is None or alert.finding.confidence > known.finding.confidence:
+            best[alert.finding.cause] = alert
+    return list(best.values())
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    return list({found.cause: found for found in reversed(findings)}.values())[::-1]
+
+
+def _rule_checks(history: History, alerts: Sequence[Alert], rules: str) -> list[Check]:
+    raised = {alert.rule.name: alert for alert in alerts}
+    lines = []
+    for name, why in looked_at(history, rules).items():
+        if name in raised:
+            alert = raised[name]
+            since = f"since step {alert.finding.step:,}"
+            gone = "" if alert.cleared is None else f", gone at {alert.cleared:,.0f}"
+            failed = alert.cleared is None and alert.finding.severity != "info"
+            lines.append(Check(name, "failed" if failed else "inconclusive", since + gone))
+        else:
+            lines.append(Check(name, "skipped" if why else "passed", why))
+    return lines
+
+
+def _next(verdict: RunVerdict, told: Sequence[Finding], subject: str) -> str:
+    """Bugs before hyper-parameters: probes come first where nothing exact has been checked."""
+    if verdict == "HEALTHY":
+        return f"plumbrl evaluate {subject}"
+    if verdict == "NOT_CONVERGED":
+        return f"plumbrl train --resume {subject} --total_timesteps MORE"
+    if verdict == "BROKEN":
+        return "Mend the first finding, then: plumbrl probe --algo ALGORITHM"
+    if verdict == "INCONCLUSIVE":
+        return "Log returns (rollout/ep_rew_mean), or train under watch: plumbrl train CONFIG"
+    changes = ", ".join(f"{k}: {v}" for f in told[:1] for k, v in f.change.items())
+    advice = f", then try {changes}" if changes else ""
+    return f"Rule out bugs first: plumbrl probe --algo ALGORITHM{advice}"

@@ -1,0 +1,69 @@
+"""Causes before consequences: what a finding explains is told after it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from functools import cache
+from importlib import resources
+
+import yaml
+
+from plumbrl.findings import Finding
+
+SLACK = 0.05
+"""A cause may be noticed later than what follows from it, by this share of the steps seen."""
+EXPLAINED = 0.3
+"""What is left of the confidence in a finding that another one explains."""
+SYMPTOMS = {"task.no-gain", "task.no-better-than-random", "task.below-baseline", "policy.collapsed"}
+"""What is to be explained: told after whatever might be its cause."""
+ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+@cache
+def edges() -> dict[str, tuple[str, ...]]:
+    """Return what each cause explains, as patterns of ids."""
+    text = resources.files("plumbrl.diagnosis").joinpath("graph.yaml").read_text()
+    return {cause: tuple(patterns) for cause, patterns in yaml.safe_load(text).items()}
+
+
+def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:
+    """Return findings, roots first; consequences say what they follow from.
+
+    Roots are ordered by severity and confidence, then by when they were seen first.
+
+    Args:
+        findings: One per cause.
+        steps: Timesteps of the whole run, for how much later a cause may be noticed.
+    """
+    explained = {f.cause: _explains(findings, f, steps) for f in findings}
+    roots = [f for f in findings if not explained[f.cause] or f.confidence == 1]
+    rest = [f for f in findings if f not in roots]
+    roots.sort(key=lambda f: (ORDER[f.severity], f.cause in SYMPTOMS, -f.confidence, f.step))
+    return [*roots, *(_consequence(f, explained[f.cause]) for f in sorted(rest, key=_when))]
+
+
+def _explains(findings: Iterable[Finding], found: Finding, steps: float) -> str:
+    """Return the earliest finding that explains another, if it is no consequence of that one."""
+    for cause in sorted(findings, key=_when):
+        early = cause.step <= found.step + SLACK * steps
+        mutual = _covers(found.cause, cause.cause) and found.step < cause.step
+        if cause is not found and early and _covers(cause.cause, found.cause) and not mutual:
+            return cause.cause
+    return ""
+
+
+def _covers(cause: str, consequence: str) -> bool:
+    return any(fnmatch(consequence, pattern) for pattern in edges().get(cause, ()))
+
+
+def _when(found: Finding) -> int:
+    return found.step
+
+
+def _consequence(found: Finding, cause: str) -> Finding:
+    return replace(
+        found,
+        severity="info",
+        confidence=round(found.confidence * EXPLAINED, 3),
+        summary=f"Follows from {cause}: {found.summary[:1].lower()}{found.summary[1:]}",
+    )

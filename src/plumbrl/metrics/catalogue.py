@@ -1,0 +1,33 @@
+"""What every recorded number means; the words are in ``catalogue.yaml``."""
+
+from functools import cache
+from importlib import resources
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+
+class Described(BaseModel):
+    """A recorded name, explained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    what: str
+    """What it is, and what an odd value means."""
+    unit: str
+    """Its unit; ``1`` for a pure number."""
+    healthy: str
+    """What it looks like in a run that learns."""
+    source: str
+    """Where that is from."""
+
+
+@cache
+def described() -> dict[str, Described]:
+    """Return every recorded name and what it means."""
+    text = (resources.files("plumbrl.metrics") / "catalogue.yaml").read_text()
+    return {
+        f"{group}/{name}": Described(**entry)
+        for group, entries in yaml.safe_load(text).items()
+        for name, entry in entries.items()
+    }

@@ -1,0 +1,154 @@
+"""Takes a row of numbers per update, keeps the history, applies the rules, raises alerts."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from plumbrl.causes import finding
+from plumbrl.findings import Evidence, Finding
+from plumbrl.history import Facts, History
+from plumbrl.monitor.growing import GrowingHistory
+from plumbrl.rules import Alert, alerts_of
+
+Sink = Callable[[Finding], None]
+EVERY_ROW = 200
+"""Rows after which rules are applied once per half a per cent of new rows, not at every row."""
+FILE = "metrics.jsonl"
+
+
+class AlertError(Exception):
+    """A training was asked to stop at the first error, and there is one."""
+
+    def __init__(self, found: Finding) -> None:
+        super().__init__(f"{found.cause} at step {found.step:,}: {found.summary}")
+        self.finding = found
+
+
+class Monitor:
+    """Watches one run through its numbers.
+
+    Args:
+        facts: What is known about the run besides.
+        folder: Gets ``metrics.jsonl``; None keeps everything in memory.
+        sinks: Called with each finding when it is raised; an error of theirs is swallowed.
+        stop_on_error: Raise `AlertError` at the first finding that is an error.
+
+    Attributes:
+        findings: Raised so far, in order.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        folder: Path | None = None,
+        sinks: Iterable[Sink] = (),
+        stop_on_error: bool = False,
+    ) -> None:
+        self._rows = GrowingHistory(facts)
+        self._sinks, self._stop = list(sinks), stop_on_error
+        self._file = None if folder is None else folder / FILE
+        self._judged = 0
+        self.findings: list[Finding] = []
+        if self._file is not None and not self._file.exists():
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            header = {"schema": 1, "facts": asdict(facts)}
+            self._file.write_text(json.dumps(header) + "\n")
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    @property
+    def history(self) -> History:
+        """Everything up to now."""
+        return self._rows.view()
+
+    def go_on(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over the rows of an earlier part of the run, as they were written."""
+        for row in rows:
+            numbers = {key: float(value) for key, value in row["metrics"].items()}
+            self._rows.append(row["step"], numbers)
+        self.findings = [alert.finding for alert in alerts_of(self.history)]
+        self._judged = len(self._rows)
+
+    def row(
+        self, step: int, update: int, numbers: Mapping[str, float], not_finite: str = ""
+    ) -> list[Finding]:
+        """Take the numbers of an update.
+
+        Args:
+            step: Timesteps so far, summed over environments.
+            update: Index of the update.
+            numbers: By name; a number that is not known is left out.
+            not_finite: What was found to hold NaN or infinity first, in words.
+
+        Returns:
+            What was raised by it.
+
+        Raises:
+            AlertError: An error was raised, and the run is to stop then.
+        """
+        numbers = {key: _rounded(number) for key, number in numbers.items()}
+        self._rows.append(step, numbers)
+        if self._file is not None:
+            metrics = {key: _plain(number) for key, number in numbers.items()}
+            with self._file.open("a") as file:
+                file.write(json.dumps({"step": step, "update": update, "metrics": metrics}) + "\n")
+        raised = self._not_finite(step, not_finite, numbers) + self._judge(bool(not_finite))
+        for found in raised:
+            self._raise(found)
+        return raised
+
+    def judge(self) -> list[Finding]:
+        """Apply the rules to everything, whenever that was done last."""
+        raised = self._judge(True)
+        for found in raised:
+            self._raise(found)
+        return raised
+
+    def _judge(self, at_once: bool) -> list[Finding]:
+        n = len(self._rows)
+        if not at_once and n > EVERY_ROW and n < self._judged * 1.005:
+            return []
+        self._judged = n
+        known = {found.cause for found in self.findings}
+        return [alert.finding for alert in alerts_of(self.history) if _new(alert, known)]
+
+    def _not_finite(self, step: int, where: str, numbers: Mapping[str, float]) -> list[Finding]:
+        """A number that is none is said at once, and where it was seen first."""
+        if any(found.cause == "optimiser.not-finite" for found in self.findings):
+            return []
+        bad = where or next((key for key, value in numbers.items() if not isfinite(value)), "")
+        if not bad:
+            return []
+        evidence = (Evidence("first seen in", float("nan"), "finite numbers", where=bad),)
+        return [finding("optimiser.not-finite", step=step, evidence=evidence)]
+
+    def _raise(self, found: Finding) -> None:
+        self.findings.append(found)
+        for sink in self._sinks:
+            try:
+                sink(found)
+            except Exception:  # a sink that fails must not end a training
+                self._sinks.remove(sink)
+        if self._stop and found.severity == "error":
+            raise AlertError(found)
+
+
+def _new(alert: Alert, known: set[str]) -> bool:
+    return alert.finding.cause not in known
+
+
+def _rounded(number: float) -> float:
+    """Seven digits are enough, and live and from the file they are the same number."""
+    return float(f"{number:.7g}")
+
+
+def _plain(number: float) -> float | str:
+    """JSON has no NaN; a reader must still see that there was one."""
+    if isfinite(number):
+        return number
+    return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
