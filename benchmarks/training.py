@@ -17,8 +17,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecNormalize
 
 from plumbrl.training.config_file import load_config
+from plumbrl.training.session import Session
 from plumbrl.training.stopwatch import PARTS
-from plumbrl.training.train import Session
 
 CONFIG = Path(__file__).parents[1] / "configs/train/ballbot_flat.yaml"
 

@@ -9,8 +9,9 @@ import yaml
 
 from plumbrl.errors import UserError
 from plumbrl.training.arithmetic import describe, warnings
+from plumbrl.training.config import EncoderSection
 from plumbrl.training.config_file import PRESETS, load_config
-from plumbrl.training.train import Session
+from plumbrl.training.session import Session
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "configs/train/ppo_directional_published.yaml"
@@ -77,6 +78,27 @@ def test_a_missing_encoder_is_learnt_as_published(tmp_path):
     config = load_config(written(tmp_path, text))
     assert config.encoder.path == str(tmp_path / "encoders/epoch_53")
     assert config.encoder.frozen
+
+
+def test_what_images_go_through_is_said(tmp_path):
+    text = PUBLISHED.read_text().replace('frozen_cnn: ""', 'frozen_cnn: "nowhere"')
+    small = {"num_envs": 1, "algo.n_steps": 8, "algo.batch_sz": 8}
+    session = Session(load_config(written(tmp_path, text), small))
+    said = describe(session.config, session.model, None)
+    assert "images through a new encoder, learnt with the policy" in said
+    session.close()
+    blind = {"env": {"id": "CartPole-v1"}, "num_envs": 1}
+    session = Session(load_config(written(tmp_path, yaml.safe_dump(blind))))
+    assert "images" not in " ".join(describe(session.config, session.model, None))
+    frozen = session.config.model_copy(update={"encoder": EncoderSection(path="e.pt")})
+    assert "images through the frozen encoder e.pt" in describe(frozen, session.model, None)
+    session.close()
+
+
+def test_resuming_is_no_setting_of_a_file(tmp_path):
+    text = PUBLISHED.read_text().replace('resume: ""', "resume: log/run7")
+    with pytest.raises(UserError, match="--resume RUN"):
+        load_config(written(tmp_path, text))
 
 
 def test_overrides_may_be_in_either_language():

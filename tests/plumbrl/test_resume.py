@@ -160,6 +160,38 @@ def test_a_finished_run_is_only_trained_longer_when_asked(tmp_path):
     assert yaml.safe_load((result.folder / "config.yaml").read_text())["total_timesteps"] == 512
 
 
+def test_a_run_that_was_trained_longer_can_be_moved_and_trained_longer_again(tmp_path):
+    own = tmp_path / "robot.yaml"
+    own.write_text(yaml.safe_dump(BALLBOT["env"]["kwargs"]))
+    env = {"config": str(own)}
+    folder = train(configuration(tmp_path / "run", "PPO", total=256, env=env)).folder
+    before = yaml.safe_load((folder / "config.yaml").read_text())
+    resume(folder, total_timesteps=512)
+    after = yaml.safe_load((folder / "config.yaml").read_text())
+    assert after == before | {"total_timesteps": 512}
+    assert after["env"]["config"] == "env.yaml"
+    own.unlink()
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    resume(elsewhere, total_timesteps=768)
+    lines = (elsewhere / "evaluations.jsonl").read_text().splitlines()
+    policies = [json.loads(line)["policy"] for line in lines]
+    assert len(set(policies)) == len(policies)  # one set, of the policy as it is now
+
+
+def test_a_run_that_cannot_go_on_keeps_its_configuration(tmp_path):
+    folder = train(configuration(tmp_path / "run", "PPO", total=256)).folder
+    data = yaml.safe_load((folder / "config.yaml").read_text())
+    data["algo"]["net_arch"] = [8]
+    (folder / "config.yaml").write_text(yaml.safe_dump(data))
+    with (folder / "progress.csv").open("a") as file:
+        file.write("1,2,3\n")
+    before = (folder / "progress.csv").read_text()
+    with pytest.raises(UserError, match="configuration was changed"):
+        resume(folder, total_timesteps=512)
+    assert (folder / "progress.csv").read_text() == before
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == data
+
+
 def test_a_changed_configuration_is_refused(tmp_path, monkeypatch):
     folder = stopped(configuration(tmp_path / "run", "PPO"), monkeypatch, at=300)
     file = folder / "config.yaml"

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from plumbrl.causes import finding
@@ -21,9 +23,13 @@ from plumbrl.findings import Check
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.training.callbacks import EpisodeLog
 from plumbrl.training.config import TrainConfig
-from plumbrl.training.config_file import load_config
+from plumbrl.training.config_file import config_of, load_config
+from plumbrl.training.folder import new_folder
 from plumbrl.training.held_out import first_env_seed
 from plumbrl.training.judge import judge
+from plumbrl.training.policy import load_policy
+from plumbrl.training.session import Session
+from plumbrl.training.state import read_state
 
 ROOT = Path(__file__).parents[2]
 FLAT = ROOT / "configs/train/ballbot_flat.yaml"
@@ -149,8 +155,71 @@ def test_interrupting_saves_the_model(tmp_path):
     (folder,) = tmp_path.glob("*/*/*")
     assert f"plumbrl train --resume {folder}" in said
     assert "Traceback" not in said
-    assert (folder / "model.zip").is_file()
-    assert (folder / "vecnormalize.pkl").is_file()
+    saved = read_state(folder / "checkpoints/state.pt")
+    policy = load_policy(folder, which="final")
+    rollout = policy.config.num_envs * policy.config.algo.kwargs["n_steps"]
+    done = saved["counters"]["num_timesteps"]
+    assert done == policy.timesteps > 0
+    assert done % rollout == 0  # the update that was running was finished
+    for name, tensor in policy.model.policy.state_dict().items():
+        assert torch.equal(tensor, saved["modules"]["policy"][name])
+    np.testing.assert_array_equal(
+        policy.normalizer.returns.mean, saved["layers"][0]["returns"]["mean"]
+    )
+    assert policy.normalizer.returns.count == saved["layers"][0]["returns"]["count"]
+
+
+@pytest.mark.parametrize("algo", ["PPO", "SAC", "ARS"])
+def test_a_request_to_stop_is_met_at_the_next_rollout(algo, tmp_path):
+    kwargs = {"PPO": {"n_steps": 16, "batch_size": 32}, "SAC": {"learning_starts": 8},
+              "ARS": {"n_delta": 1}}[algo]  # fmt: skip
+    session = tiny_session(tmp_path, algo, kwargs)
+    asked = AskedToStop(session, at=30)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        session.run(asked)
+    saved = read_state(session.folder.path / "checkpoints/state.pt")["counters"]["num_timesteps"]
+    loaded = load_policy(session.folder.path, which="final")
+    assert asked.ended
+    assert loaded.timesteps == saved == {"PPO": 32, "SAC": 30, "ARS": 800}[algo]
+
+
+def test_a_request_in_the_last_rollout_changes_nothing(tmp_path):
+    session = tiny_session(tmp_path, "PPO", {"n_steps": 16, "batch_size": 32})
+    result = session.run(AskedToStop(session, at=session.config.total_timesteps))
+    assert (result.folder / "report.json").is_file()
+
+
+class AskedToStop(BaseCallback):
+    """Ctrl-C at a timestep."""
+
+    def __init__(self, session, at):
+        super().__init__()
+        self._at = at
+        self.ended = False
+
+    def callback(self, session):
+        return self
+
+    def _on_step(self):
+        if self.num_timesteps == self._at:
+            signal.raise_signal(signal.SIGINT)
+        return True
+
+    def _on_training_end(self):
+        self.ended = True
+
+
+def tiny_session(tmp_path, algo, kwargs):
+    data = {
+        "env": {"id": "Pendulum-v1"}, "num_envs": 2, "total_timesteps": 1600, "out": str(tmp_path),
+        "algo": {"name": algo, "net_arch": [8], "kwargs": kwargs}, "eval": {"episodes": 2},
+    }  # fmt: skip
+    if algo == "PPO":
+        data["total_timesteps"] = 128
+    config = config_of(data, tmp_path, None, "test")
+    session = Session(config)
+    session.open(new_folder(config))
+    return session
 
 
 def test_trains_on_any_environment(tmp_path):
@@ -237,6 +306,11 @@ def test_runs_with_neighbouring_seeds_share_no_environment():
         ({"algo.kwargs.learning_rate": "{type: linnear}"}, "'linear'"),
         ({"preset": "agressive"}, "'aggressive'"),
         ({"encoder.path": "nowhere.pt"}, "nowhere.pt"),
+        ({"eval.env.terrain.type": "perln"}, "'perlin'"),
+        ({"eval.seed": 10**20}, "eval.seed"),
+        ({"algo.kwargs.device": "gpu"}, "gpu"),
+        ({"algo.name": "ARS", "algo.kwargs": "{n_delta: 0}"}, "n_delta"),
+        ({"resume": "log/run7"}, "--resume RUN"),
     ],
 )
 def test_wrong_settings_get_one_sentence_and_exit_2(settings, hint, tmp_path, capsys):

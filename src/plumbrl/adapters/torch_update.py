@@ -96,7 +96,7 @@ class UpdateWatch:
             return
         half = sum(self._counts) % 2
         if self._sums[half]:
-            torch._foreach_add_(self._sums[half], grads)
+            torch._foreach_add_(self._sums[half], grads)  # type: ignore[attr-defined]
         else:
             self._sums[half] = [grad.clone() for grad in grads]
         self._counts[half] += 1
@@ -135,7 +135,8 @@ class UpdateWatch:
         if not count:
             return {}
         halves = [[p.double().cpu().numpy() for p in half] for half in self._sums]
-        mean = [sum(parts) / count for parts in zip(*[h for h in halves if h], strict=True)]
+        sums = [np.sum(parts, axis=0) for parts in zip(*[h for h in halves if h], strict=True)]
+        mean = [total / count for total in sums]
         found = gradients.statistics_of(mean)
         result = {f"gradient/{key}": found[key] for key in ("abs_max", "mean_square")}
         for key, part in zip(self._summed, mean, strict=True):

@@ -46,6 +46,8 @@ def run(args: list[str]) -> int:
     options = tyro.cli(Options, prog="plumbrl export", args=args)
     if not options.run.exists():
         raise UserError(f"there is no run folder or model {options.run}.")
+    if not 0 <= options.seed < 2**31:
+        raise UserError(f"--seed must be from 0 to {2**31 - 1}; got {options.seed}.")
 
     import json
 
@@ -62,6 +64,8 @@ def run(args: list[str]) -> int:
     policy = load_policy(
         options.run, which=options.which, trust=options.trust, algo=options.algo, env=env
     )
+    if env and policy.folder:
+        raise UserError(f"{policy.folder} says its environment itself; leave out --env, --config.")
     torch.set_num_threads(policy.config.torch_threads if policy.config else 1)
     out = options.out or _beside(policy.folder or options.run.parent)
     facts = describe(policy.env) if is_ballbot(policy.env) else {}

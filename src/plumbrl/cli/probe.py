@@ -49,6 +49,8 @@ def run(args: list[str]) -> int:
     for name in ("budget", "seconds", "workers"):
         if getattr(options, name) <= 0:
             raise UserError(f"--{name} must be above 0; got {getattr(options, name)}.")
+    if any(seed < 0 for seed in options.seeds):
+        raise UserError(f"--seeds must not be negative; got {min(options.seeds)}.")
     console = Console(quiet=options.json)
     speak_plainly(console)
     with console.status("probing ...") as status:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from plumbrl.diagnosis.curves import curve_checks
-from plumbrl.diagnosis.graph import ranked
+from plumbrl.diagnosis.evaluated import Evaluated, evaluated
+from plumbrl.diagnosis.graph import SYMPTOMS, ranked
 from plumbrl.diagnosis.learning import Learning, learning_of
 from plumbrl.diagnosis.overfitting import overfitting_of
 from plumbrl.findings import Check, Finding, Report, RunVerdict
 from plumbrl.history import History
+from plumbrl.metrics.episodes import Evaluation
 from plumbrl.rules import Alert, alerts_of, looked_at
 
 NOT_EXPLORING = {"policy.entropy-collapsed", "policy.alpha-collapsed",
@@ -22,6 +24,7 @@ def diagnose_history(
     subject: str,
     findings: Sequence[Finding] = (),
     checks: Sequence[Check] = (),
+    evaluations: Sequence[Evaluation] = (),
     rules: str = "default",
 ) -> Report:
     """Judge a run.
@@ -35,35 +38,44 @@ def diagnose_history(
         subject: What is judged, for the report.
         findings: From exact identities and settings, if the run was watched.
         checks: Behind them.
+        evaluations: On held-out seeds: the trained policy, baselines, random actions. They decide
+            about learning where there are any.
         rules: Set of rules: ``default``, or ``classic`` for the published fixed thresholds.
     """
     learning = learning_of(history)
     alerts = alerts_of(history, rules)
     over = overfitting_of(history)
+    steps = float(history.steps[-1]) if history.rows else 0.0
+    judged = evaluated(evaluations, int(steps))
     known = {found.cause for found in findings}
     seen = [*findings, *(_told(a) for a in _one_each(alerts) if a.finding.cause not in known)]
-    seen += [*learning.findings, *over]
-    steps = float(history.steps[-1]) if history.rows else 0.0
+    if not (judged.learned and learning.status == "no gain"):
+        seen += learning.findings
+    seen += [*over, *judged.findings]
     told = ranked(_once(seen), steps)
-    verdict = _verdict(told, learning, bool(over))
-    lines = [*checks, learning.check, *_rule_checks(history, alerts, rules), *curve_checks(history)]
+    verdict = _verdict(told, learning, judged, bool(over))
+    lines = [*checks, *judged.checks, learning.check, *_rule_checks(history, alerts, rules), *curve_checks(history)]
     return Report(subject, verdict, tuple(told), tuple(lines), _next(verdict, told, subject))
 
 
-def _verdict(told: Sequence[Finding], learning: Learning, overfits: bool) -> RunVerdict:
+def _verdict(
+    told: Sequence[Finding], learning: Learning, judged: Evaluated, overfits: bool
+) -> RunVerdict:
     errors = [f for f in told if f.severity == "error"]
     if any(f.confidence == EXACT for f in errors):
         return "BROKEN"
-    causes = [f.cause for f in told if f.severity != "info" and f.cause != "task.no-gain"]
-    if learning.status == "no gain":
+    causes = [f.cause for f in told if f.severity != "info" and f.cause not in SYMPTOMS]
+    no_gain = learning.status == "no gain" and not judged.learned
+    if no_gain or judged.learned is False:
         return "NOT_EXPLORING" if causes and causes[0] in NOT_EXPLORING else "NOT_LEARNING"
     if learning.status == "lost" or set(causes) - OVERFITTING:
         return "UNHEALTHY"
     if overfits:
         return "OVERFITTING"
-    if learning.status == "unknown":
+    if learning.status == "unknown" and judged.learned is None:
         return "INCONCLUSIVE"
-    return "NOT_CONVERGED" if learning.status == "rising" else "HEALTHY"
+    finished = judged.converged and learning.status != "rising"
+    return "HEALTHY" if finished else "NOT_CONVERGED"
 
 
 def _told(alert: Alert) -> Finding:

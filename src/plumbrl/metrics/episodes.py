@@ -1,5 +1,6 @@
 """Episodes of one policy on fixed seeds, and how policies differ."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,13 @@ class Evaluation:
             raise ValueError("the two policies were evaluated on different seeds")
         return mean_interval(self.returns - other.returns)
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Evaluation":
+        """Return an evaluation from what `to_dict` returned; null is NaN."""
+        arrays = {key: _array(plain[key]) for key in ("seeds", "returns", "lengths", "terminated")}
+        metrics = {name: _array(values) for name, values in plain["metrics"].items()}
+        return cls(plain["policy"], **arrays, causes=dict(plain["causes"]), metrics=metrics)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: arrays as lists."""
         data = asdict(self)
@@ -50,3 +58,7 @@ class Evaluation:
         for key in ("seeds", "returns", "lengths", "terminated"):
             data[key] = data[key].tolist()
         return data
+
+
+def _array(values: Sequence[Any]) -> Array:
+    return np.array([np.nan if value is None else value for value in values])

@@ -21,7 +21,11 @@ HOMES = {
 ALGORITHMS = {name: home for home, names in HOMES.items() for name in names}
 OURS = {"self", "policy", "env", "seed", "policy_kwargs", "tensorboard_log", "_init_setup_model"}
 """Arguments that are not set in `algo.kwargs`."""
+KNOWN = (spaces.Box, spaces.Dict, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+"""Observations that SB3 knows."""
 PPOS = ("PPO", "MaskablePPO", "RecurrentPPO")
+MASKABLE = "MaskablePPO"
+OFF_POLICY = ("CrossQ", "DDPG", "DQN", "QRDQN", "SAC", "TD3", "TQC")
 DETERMINISTIC = ("TD3", "DDPG")
 EXPLORATION_NOISE = 0.1
 """Standard deviation of TD3's and DDPG's action noise, of half the range (Fujimoto 2018)."""
@@ -91,8 +95,7 @@ def build_model(config: TrainConfig, venv: Any) -> Any:
     name = algorithm_name(algo.name)
     make = algorithm_class(name)
     policy = policy_of(algo, venv.observation_space)
-    if policy not in make.policy_aliases:
-        raise unknown("policy", policy, make.policy_aliases)
+    _check_environment(config, venv, policy, make.policy_aliases)
     arguments = {"device": "cpu", "seed": config.seed, "verbose": 0} | _arguments(algo)
     arguments |= _noise(name, arguments, venv.action_space)
     arguments["policy_kwargs"] = _policy_arguments(config, make.policy_aliases[policy])
@@ -103,8 +106,27 @@ def build_model(config: TrainConfig, venv: Any) -> Any:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "You have specified a mini-batch size")  # said by us
             return make(policy, venv, **{k: v for k, v in arguments.items() if k in valid})
-    except (ValueError, TypeError, AssertionError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, AssertionError, ZeroDivisionError, RuntimeError) as error:
         raise UserError(f"algo: {name} says: {_one_line(error)}") from error
+
+
+def _check_environment(config: TrainConfig, venv: Any, policy: str, policies: Any) -> None:
+    name, env = config.algo.name, config.env.id
+    if not isinstance(venv.observation_space, KNOWN):
+        kind = type(venv.observation_space).__name__
+        raise UserError(f"algo: {name} cannot learn from observations that are a {kind}: {env}.")
+    if policy not in policies and config.algo.policy == "auto":
+        raise UserError(f"algo: {name} has no {policy}, which the observations of {env} need.")
+    if policy not in policies:
+        raise unknown("policy", policy, policies)
+    if name == MASKABLE and not venv.has_attr("action_masks"):
+        raise UserError(f"algo: {name} needs an environment with action_masks; {env} has none.")
+    whole_number = isinstance(venv.observation_space, spaces.Discrete)
+    if config.normalize_reward and whole_number and name in OFF_POLICY:  # SB3 fails at an end
+        raise UserError(
+            f"normalize_reward: {name} cannot where observations are one whole number, as those "
+            f"of {env}; set it to false."
+        )
 
 
 def check_memory(config: TrainConfig, venv: Any, make: Any) -> None:
@@ -120,12 +142,20 @@ def check_memory(config: TrainConfig, venv: Any, make: Any) -> None:
     rows = config.algo.kwargs.get(key, arguments[key].default)
     rows, copies = (rows * config.num_envs, 1) if key == "n_steps" else (rows, 2)
     bytes_each = copies * _size(venv.observation_space) + _size(venv.action_space) + 24
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if rows * bytes_each > memory:
+    memory = _memory()
+    if memory and rows * bytes_each > memory:
         raise UserError(
             f"algo.kwargs.{key} {rows:,}: the buffer would need {rows * bytes_each / 1e9:,.0f} GB "
             f"of memory; this machine has {memory / 1e9:,.0f} GB."
         )
+
+
+def _memory() -> int | None:
+    """Return the machine's memory in bytes; None where the system does not say (Windows)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _size(space: spaces.Space) -> int:

@@ -3,6 +3,7 @@
 from math import ceil
 from typing import Any
 
+from plumbrl.encoders.images import is_image, parts
 from plumbrl.training.config import TrainConfig
 
 
@@ -14,7 +15,7 @@ def describe(config: TrainConfig, model: Any, episode_steps: int | None) -> list
         model: The SB3 model built from it, which knows the library's defaults.
         episode_steps: The environment's time limit in steps; None if it has none.
     """
-    lines = _updates(config, model)
+    lines = _updates(config, model) + _images(config, model)
     gamma = getattr(model, "gamma", None)
     if gamma is not None:
         lines.append(_horizon(gamma, episode_steps))
@@ -51,6 +52,17 @@ def _updates(config: TrainConfig, model: Any) -> list[str]:
         return [f"{text}{updates:,} updates"]
     steps = model.n_epochs * ceil(samples / batch)
     return [f"{text}{steps:,} gradient steps each ({model.n_epochs} epochs), {updates:,} updates"]
+
+
+def _images(config: TrainConfig, model: Any) -> list[str]:
+    """Say what images go through; a frozen encoder stands before the model, which sees none."""
+    encoder = config.encoder
+    if encoder.path is not None and encoder.frozen:
+        return [f"images through the frozen encoder {encoder.path}"]
+    if not any(is_image(part) for part in parts(model.observation_space).values()):
+        return []
+    which = "a new encoder" if encoder.path is None else f"the encoder {encoder.path}"
+    return [f"images through {which}, learnt with the policy"]
 
 
 def _samples(config: TrainConfig, model: Any) -> int:

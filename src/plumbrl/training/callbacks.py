@@ -33,7 +33,7 @@ class EpisodeLog(BaseCallback):
         self._seconds: list[float] = []
 
     def _on_step(self) -> bool:
-        for i in np.flatnonzero(self.locals["dones"]):
+        for i in np.flatnonzero(self.locals.get("dones", ())):  # ARS keeps its steps to itself
             info = self.locals["infos"][i]
             for name, value in info.get("episode_terms", {}).items():
                 self._terms[name].append(value)

@@ -14,6 +14,7 @@ from plumbrl.encoders.store import ImageWriter
 from plumbrl.errors import UserError, nearest
 from plumbrl.training.config import EnvSection
 from plumbrl.training.envs import make_vector
+from plumbrl.training.outline import outline, said
 
 Array = np.ndarray
 Act = Callable[[Any], Array]
@@ -184,25 +185,40 @@ def choose_policy(name: str, env: VectorEnv, seed: int) -> tuple[Act, Callable[[
         # A bound method's object may keep state, such as an integral, that ends with the episode.
         return lambda obs: act(), getattr(getattr(act, "__self__", None), "reset", _nothing)
     if Path(name).exists():
-        return _trained(Path(name), env.num_envs)
+        return _trained(Path(name), env)
     raise UserError(
         f"Unknown policy {name!r}, and no such file; {nearest(name, ['random', *baselines])}"
     )
 
 
-def _trained(path: Path, num: int) -> tuple[Act, Callable[[Array], None]]:
+def _check_fit(path: Path, policy: Any, env: VectorEnv) -> None:
+    """Refuse a policy of another robot; cameras that it does not look at may come on top."""
+    own = make_vector(policy.env, 1)
+    own.close()
+    for what in ("observation", "action"):
+        ours, theirs = (
+            outline(getattr(e, f"single_{what}_space"), bounds=what == "action") for e in (own, env)
+        )
+        if isinstance(ours, dict) and isinstance(theirs, dict) and ours.keys() <= theirs.keys():
+            theirs = {key: theirs[key] for key in ours}
+        if ours != theirs:
+            raise UserError(
+                f"{path} does not fit: its {what}s are {said(ours)}, this environment's are "
+                f"{said(theirs)}."
+            )
+
+
+def _trained(path: Path, env: VectorEnv) -> tuple[Act, Callable[[Array], None]]:
     from plumbrl.training.policy import load_policy
 
     policy = load_policy(path)
+    _check_fit(path, policy, env)
     space = policy.model.observation_space
     known = space.spaces if isinstance(space, spaces.Dict) else None
-    begins = np.ones(num, dtype=bool)
+    begins = np.ones(env.num_envs, dtype=bool)
 
     def act(obs: Any) -> Array:
         """Act on what the policy was trained with: it may know nothing of the cameras."""
-        missing = sorted(set(known or ()) - set(obs if isinstance(obs, Mapping) else ()))
-        if missing:
-            raise UserError(f"{path} also observes {missing[0]!r}, which this environment has not.")
         seen = {key: obs[key] for key in known} if known else obs
         actions = policy.act(seen, deterministic=False, episode_start=begins.copy())
         begins[:] = False

@@ -16,10 +16,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "target_update_interval": (1, 1e9), "exploration_fraction": (0, 1), "policy_delay": (1, 1e6),
     "exploration_initial_eps": (0, 1), "exploration_final_eps": (0, 1),
     "target_policy_noise": (0, 1e6), "target_noise_clip": (0, 1e6), "clip_range_vf": (TINY, 1e6),
+    "n_delta": (1, 1e6), "n_top": (1, 1e6), "n_eval_episodes": (1, 1e6), "delta_std": (TINY, 1e6),
+    "cg_max_steps": (1, 1e6), "n_critic_updates": (1, 1e6), "sub_sampling_factor": (1, 1e6),
+    "train_freq": (1, 1e9), "stats_window_size": (1, 1e9), "sde_sample_freq": (-1, 1e9),
 }  # fmt: skip
 """What each argument of an algorithm may be."""
 WHOLE = ("n_steps", "batch_size", "n_epochs", "buffer_size", "learning_starts", "gradient_steps",
-         "target_update_interval", "policy_delay")  # fmt: skip
+         "target_update_interval", "policy_delay", "n_delta", "n_top", "n_eval_episodes",
+         "cg_max_steps", "n_critic_updates", "sub_sampling_factor", "train_freq",
+         "stats_window_size", "sde_sample_freq")  # fmt: skip
 Layers = Annotated[tuple[Annotated[int, Field(gt=0, le=65536)], ...], Field(max_length=16)]
 
 
@@ -112,7 +117,7 @@ class EvalSection(Model):
     """How the policy is judged, during training and at its end, on held-out seeds."""
 
     episodes: Annotated[int, Field(ge=2, le=10_000)] = 32
-    seed: Annotated[int, Field(ge=0)] = 1_000_000
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1_000_000
     """First evaluation seed; training seeds are drawn elsewhere."""
     every: Annotated[int, Field(ge=0)] | None = None
     """Timesteps between evaluations during training, from which `best_model.zip` is chosen; 0: only
@@ -121,7 +126,7 @@ class EvalSection(Model):
     env: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the environment that are different in evaluation, such as harder ground."""
 
-    @field_validator("every", mode="before")
+    @field_validator("every", "seed", "episodes", mode="before")
     @classmethod
     def _whole(cls, value: Any) -> Any:
         return whole(value)

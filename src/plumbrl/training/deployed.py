@@ -13,7 +13,7 @@ from plumbrl.errors import UserError
 from plumbrl.training.normalizer import Moments, Normalizer
 from plumbrl.training.policy import TrainedPolicy
 
-ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO")
+ON_POLICY = ("PPO", "A2C", "TRPO")
 SQUASHED = ("SAC", "TQC", "CrossQ")
 VALUES = ("DQN", "QRDQN")
 DETERMINISTIC = ("TD3", "DDPG", "ARS")

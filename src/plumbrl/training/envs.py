@@ -21,10 +21,10 @@ def make_vector(env: EnvSection, num: int) -> gymnasium.vector.VectorEnv:
     Raises:
         UserError: The environment does not exist or refuses its arguments.
     """
-    kwargs = _arguments(env)
+    kwargs, native = _arguments(env), _has_native_vector(env.id)
     same_step = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
     try:
-        if _has_native_vector(env.id):
+        if native:
             return gymnasium.make_vec(env.id, num, "vector_entry_point", **kwargs)
         return gymnasium.make_vec(env.id, num, "sync", vector_kwargs=same_step, **kwargs)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
@@ -49,8 +49,10 @@ def make_sb3(env: EnvSection, num: int, seed: int) -> "VecEnv":
             venv = vector.unwrapped.to_sb3()  # type: ignore[attr-defined]
             venv.seed(seed)
             return venv
+    kind = SubprocVecEnv if env.processes and num > 1 else DummyVecEnv
     try:
-        kind = SubprocVecEnv if env.processes and num > 1 else DummyVecEnv
+        if kind is SubprocVecEnv:  # what fails in a process of its own fails with a traceback
+            gymnasium.make(env.id, **_arguments(env)).close()
         return make_vec_env(env.id, num, seed, env_kwargs=_arguments(env), vec_env_cls=kind)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
         raise UserError(f"Environment {env.id}: {_one_line(error)}") from error
@@ -83,16 +85,13 @@ def _encoded(venv: "VecEnv", config: TrainConfig) -> "tuple[VecEnv, Any]":
 
 
 def _normalized(venv: "VecEnv", config: TrainConfig) -> "VecEnv":
-    """Images are left alone: a policy scales them itself."""
     from stable_baselines3.common.vec_env import VecNormalize
 
-    spaces = getattr(venv.observation_space, "spaces", None)
-    keys = [k for k, s in spaces.items() if s.dtype == np.float32] if spaces else None
-    image = spaces is None and len(venv.observation_space.shape or ()) == 3
-    discrete = not isinstance(venv.observation_space, gymnasium.spaces.Box | gymnasium.spaces.Dict)
-    observation = config.normalize_observation and not (image or discrete or keys == [])
+    space = venv.observation_space
+    observation = normalizes(config, space)
     if not (observation or config.normalize_reward):
         return venv
+    keys = _vectors(space) if isinstance(space, gymnasium.spaces.Dict) else None
     return VecNormalize(
         venv,
         norm_obs=observation,
@@ -100,6 +99,22 @@ def _normalized(venv: "VecEnv", config: TrainConfig) -> "VecEnv":
         gamma=config.algo.kwargs.get("gamma", 0.99),
         norm_obs_keys=keys if observation else None,
     )
+
+
+def normalizes(config: TrainConfig, space: gymnasium.Space) -> bool:
+    """Whether a training normalises observations of this space.
+
+    Images are left alone, since a policy scales them itself, and so are whole numbers.
+    """
+    if isinstance(space, gymnasium.spaces.Dict):
+        fits = bool(_vectors(space))
+    else:
+        fits = isinstance(space, gymnasium.spaces.Box) and len(space.shape) != 3
+    return config.normalize_observation and fits
+
+
+def _vectors(space: gymnasium.spaces.Dict) -> list[str]:
+    return [key for key, part in space.spaces.items() if part.dtype == np.float32]
 
 
 def _arguments(env: EnvSection) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from plumbrl.metrics.episodes import Evaluation
+from plumbrl.training.masks import masks_of
 
 Array = np.ndarray
 Act = Callable[[Any], Array]
@@ -93,7 +94,15 @@ def evaluate_baselines(
     if only is not None:
         return results
     env.action_space.seed(int(seeds[0]))
-    return [*results, evaluate("random", env, lambda _: env.action_space.sample(), seeds)]
+    return [*results, evaluate("random", env, _random(env), seeds)]
+
+
+def _random(env: VectorEnv) -> Act:
+    """Return uniform actions, of those that are allowed where a single choice is masked."""
+    masks, space = masks_of(env), env.action_space
+    if masks is None or not isinstance(env.single_action_space, spaces.Discrete):
+        return lambda _: space.sample()
+    return lambda _: space.sample(mask=tuple(masks().astype(np.int8)))
 
 
 def _parts(seeds: Array, size: int) -> Iterator[Array]:

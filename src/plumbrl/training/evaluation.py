@@ -116,8 +116,10 @@ def held_out(policy: TrainedPolicy, first: int, episodes: int) -> tuple[Array, l
         episodes: How many.
 
     Raises:
-        UserError: A training environment started from one of them.
+        UserError: A training environment started from one of them, or they are no seeds.
     """
+    if not 0 <= first < 2**31 - episodes:
+        raise UserError(f"--seed must be from 0 to {2**31 - episodes - 1}; got {first}.")
     seeds = first + np.arange(episodes)
     if policy.config is None or policy.folder is None:
         return seeds, ["The seeds of its training are not known, so they may be among these."]
@@ -236,7 +238,7 @@ def _evaluated(
 
     def fresh() -> Act:
         policy.reset()
-        return lambda obs: policy.act(obs, deterministic)
+        return policy.acting_in(env, deterministic)
 
     return evaluate_fresh(name, env, fresh, seeds)
 

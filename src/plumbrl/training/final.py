@@ -1,6 +1,8 @@
 """The end of a training: the policy that was kept, on held-out seeds, and the verdict."""
 
-from plumbrl.findings import Report
+import json
+
+from plumbrl.findings import Report, finite
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.runs import RunFolder
 from plumbrl.training.config import TrainConfig
@@ -29,12 +31,12 @@ def finish(
     policy = load_policy(folder.path)
     env = make_vector(config.eval_env, config.eval.episodes)
     try:
-        evaluations = compare(env, {"trained": policy.act}, final_seeds(config))
+        evaluations = compare(env, {"trained": policy.acting_in(env)}, final_seeds(config))
     finally:
         env.close()
     report = judge(config, folder.path, verifier.checks, verifier.findings, evaluations)
-    for evaluation in evaluations:
-        folder.append_line("evaluations.jsonl", evaluation.to_dict())
+    lines = [json.dumps(finite(evaluation.to_dict())) + "\n" for evaluation in evaluations]
+    folder.write_text("evaluations.jsonl", "".join(lines))
     for finding in report.findings:
         if finding.component == "task":
             folder.add_finding(finding)

@@ -12,6 +12,7 @@ from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_vector
 from plumbrl.training.evaluate import evaluate
 from plumbrl.training.normalizer import Normalizer
+from plumbrl.training.policy import TrainedPolicy
 
 Array = np.ndarray
 
@@ -49,16 +50,19 @@ class HeldOut:
         config: The training.
         model: Being trained.
         encoder: Frozen image encoder, or None.
+
+    Raises:
+        UserError: The environment refuses what is different in evaluation.
     """
 
     def __init__(self, config: TrainConfig, model: BaseAlgorithm, encoder: Any) -> None:
         self._config, self._model, self._encoder = config, model, encoder
         self._env: Any = None
+        if config.eval.env:
+            make_vector(config.eval_env, 1).close()  # what is wrong is said before training
 
     def evaluate(self) -> Evaluation:
         """Return one deterministic episode per seed."""
-        from plumbrl.training.policy import TrainedPolicy
-
         config, venv = self._config, self._model.get_vec_normalize_env()
         if self._env is None:
             self._env = make_vector(config.eval_env, config.eval.episodes)
@@ -68,7 +72,8 @@ class HeldOut:
             path=Path(), folder=None, timesteps=self._model.num_timesteps,
         )  # fmt: skip
         training = self._model.policy.training
-        evaluation = evaluate("trained", self._env, acting.act, milestone_seeds(config))
+        act = acting.acting_in(self._env)
+        evaluation = evaluate("trained", self._env, act, milestone_seeds(config))
         self._model.policy.set_training_mode(training)
         return evaluation
 

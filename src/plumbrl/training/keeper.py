@@ -26,6 +26,10 @@ class Keeper(BaseCallback):
         seconds: Least wall time between two states.
         extra: Returns what the caller wants back on resuming, plain data.
         resumed: The state the run goes on from, if it does.
+
+    Attributes:
+        stopped: Whether it was asked to stop, and did: state and model are saved. A training that
+            ended before the next rollout was not stopped.
     """
 
     def __init__(
@@ -40,11 +44,12 @@ class Keeper(BaseCallback):
         self._folder, self._progress, self._seconds = folder, progress, seconds
         self._extra, self._resumed = extra, resumed
         self._next = 0.0
-        self.stopping = False
+        self._stopping = self._told = False
+        self.stopped = False
 
     def stop(self) -> None:
         """Stop at the start of the next rollout, where nothing is half done."""
-        self.stopping = True
+        self._stopping = True
 
     def save(self) -> None:
         """Save the state now; only right at the start of a rollout."""
@@ -61,11 +66,18 @@ class Keeper(BaseCallback):
             restore_streams(self.model, self._resumed)
             self._resumed = None
             self._next = time.monotonic() + self._seconds
-        elif self.stopping or time.monotonic() >= self._next:
+        elif self._stopping or time.monotonic() >= self._next:
             self.save()
+        if self._stopping:
+            save_model(self.model, self._folder.path / "model.zip")
+            self.stopped = True
 
     def _on_step(self) -> bool:
-        return not self.stopping
+        """SB3 learns of a stop only here, a step into the rollout; ARS does not listen even so."""
+        if self.stopped and self._told:
+            raise KeyboardInterrupt
+        self._told = self.stopped
+        return not self.stopped
 
 
 class Milestones(BaseCallback):
@@ -145,17 +157,15 @@ class Mover(BaseCallback):
     def __init__(self, ent_coef: Any, adaptive: list[Any]) -> None:
         super().__init__()
         self._ent_coef, self._adaptive = ent_coef, adaptive
-        self._heard = -1
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
         kl = self.logger.name_to_value.get("train/approx_kl")
-        if kl is not None and self._heard != self.num_timesteps:
+        if kl is not None:
             for schedule in self._adaptive:
                 schedule.observe(float(kl))
-        self._heard = self.num_timesteps
         if self._ent_coef is not None:
             remaining = 1 - self.num_timesteps / self.model._total_timesteps
             self.model.ent_coef = self._ent_coef(remaining)  # type: ignore[attr-defined]

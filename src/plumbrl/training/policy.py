@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from plumbrl.errors import UserError
-from plumbrl.training.algorithms import algorithm_class, algorithm_name, build_model
+from plumbrl.training.algorithms import MASKABLE, algorithm_class, algorithm_name, build_model
 from plumbrl.training.config import EnvSection, TrainConfig
 from plumbrl.training.config_file import load_config
+from plumbrl.training.envs import normalizes
+from plumbrl.training.evaluate import Act
 from plumbrl.training.foreign import algorithm_of, rebuild
 from plumbrl.training.loading import SavedModel, read_zip
+from plumbrl.training.masks import masks_of
 from plumbrl.training.normalizer import Normalizer
 from plumbrl.training.spaces_only import spaces_of
 
@@ -59,7 +63,11 @@ class TrainedPolicy:
     _memory: Any = field(default=None, repr=False)
 
     def act(
-        self, obs: Any, deterministic: bool = True, episode_start: Array | None = None
+        self,
+        obs: Any,
+        deterministic: bool = True,
+        episode_start: Array | None = None,
+        masks: Array | None = None,
     ) -> Array:
         """Return actions for the raw observations of a vector environment.
 
@@ -68,14 +76,21 @@ class TrainedPolicy:
             deterministic: The most likely action; else a sample (for DQN: epsilon-greedy with the
                 last epsilon of the training).
             episode_start: Where a recurrent policy is to forget, (N,); None: nowhere.
+            masks: Actions that are allowed, (N, actions), for MaskablePPO only; None: all.
 
         Returns:
             Actions as the environment takes them, (N, ...), within its bounds.
         """
+        masked = {} if masks is None else {"action_masks": masks}
         actions, self._memory = self.model.predict(
-            self.prepared(obs), self._memory, episode_start, deterministic
+            self.prepared(obs), self._memory, episode_start, deterministic, **masked
         )
         return actions
+
+    def acting_in(self, env: VectorEnv, deterministic: bool = True) -> Act:
+        """Return `act` in an environment, which MaskablePPO asks what is allowed."""
+        masks = masks_of(env) if self.algo == MASKABLE else None
+        return lambda obs: self.act(obs, deterministic, masks=masks() if masks else None)
 
     def reset(self) -> None:
         """Forget everything: all environments begin an episode."""
@@ -136,7 +151,7 @@ def load_policy(
     model = _built(config, encoder)
     _fill(model, saved, f"{folder / 'config.yaml'} describes")
     normalizer = _normalizer(file, trust, notes)
-    if normalizer is None and config.normalize_observation:
+    if normalizer is None and normalizes(config, model.observation_space):
         raise UserError(f"{file} was trained on normalised observations, but has no normaliser.")
     steps = int(saved.facts.get("num_timesteps") or 0)
     name = config.algo.name

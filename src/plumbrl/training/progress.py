@@ -18,6 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from plumbrl.findings import most_severe
 from plumbrl.metrics.statistics import mean_interval
 from plumbrl.training.arithmetic import describe, warnings
+from plumbrl.training.folder import parameters
 from plumbrl.training.stopwatch import PARTS
 
 FEWEST = 3
@@ -91,9 +92,12 @@ class _Lines(BaseCallback):
 class _Page(_Lines):
     """A page that stays where it is."""
 
+    def __init__(self, session: Any, console: Console, every: float) -> None:
+        super().__init__(session, console, every)
+        self._live = Live(console=console, refresh_per_second=2, transient=True)
+
     def _on_training_start(self) -> None:
         super()._on_training_start()
-        self._live = Live(console=self._console, refresh_per_second=2, transient=True)
         self._live.start()
 
     def _on_rollout_end(self) -> None:
@@ -142,8 +146,6 @@ class _Page(_Lines):
 
 def facts(session: Any) -> list[str]:
     """Return what is about to be trained, on what, a line each."""
-    from plumbrl.training.train import parameters
-
     config, model = session.config, session.model
     counts = parameters(model)
     libraries = ", ".join(f"{n} {version(n)}" for n in ("stable-baselines3", "torch"))
@@ -158,17 +160,9 @@ def facts(session: Any) -> list[str]:
 
 def episode_steps(venv: Any) -> int | None:
     """Return the time limit of the environments in steps, where they say it."""
-    for read in (_own_limit, _registered_limit):
-        try:
-            return read(venv)
-        except (AttributeError, TypeError, IndexError):
-            continue
+    for name, limit in (("config", "max_steps"), ("spec", "max_episode_steps")):
+        if venv.has_attr(name):  # a process that is asked for what it has not dies of it
+            steps = getattr(venv.get_attr(name)[0], limit, None)
+            if isinstance(steps, int):
+                return steps
     return None
-
-
-def _own_limit(venv: Any) -> int | None:
-    return int(venv.get_attr("config")[0].max_steps)
-
-
-def _registered_limit(venv: Any) -> int | None:
-    return venv.get_attr("spec")[0].max_episode_steps

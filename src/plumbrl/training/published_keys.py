@@ -16,8 +16,7 @@ ALGO_OWN = set(AlgoSection.model_fields)
 RENAMED = {"batch_sz": "batch_size"}
 TOP = {"problem", "frozen_cnn", "hidden_sz", "env_config", "evaluation", "visualization",
        "use_subproc_vec_env", "resume"}  # fmt: skip
-IGNORED = ("visualization", "resume")
-"""`visualization` opens windows, which nothing here needs; resuming is `--resume RUN`."""
+"""Of these `visualization`, which opens windows, is left out: nothing here needs it."""
 PUBLISHED_ENV = {
     "id": "ballbot:Ballbot-v0",
     "kwargs": {"robot": "paper", "control_hz": 500, "cameras": {"enabled": True}},
@@ -41,6 +40,11 @@ def translate(data: Mapping[str, Any], folder: Path, *, complete: bool = True) -
     published = algo.keys() - ALGO_OWN if isinstance(algo, Mapping) else set()
     if not (published or TOP & data.keys()):
         return dict(data)
+    if data.get("resume"):
+        raise UserError(
+            f"resume: {data['resume']} cannot be gone on with from a configuration; a run of this "
+            f"program goes on with plumbrl train --resume RUN."
+        )
     ours = {key: value for key, value in data.items() if key not in TOP | {"algo", "policy"}}
     if isinstance(algo, Mapping):
         ours["algo"] = _algo(algo)

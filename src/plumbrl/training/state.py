@@ -98,15 +98,9 @@ def restore_model(model: Any, state: dict[str, Any]) -> bool:
     for name, schedule in schedules_of(model).items():
         schedule.value = state["schedules"][name]
     _restore_replay(model, state["replay"])
-    venv = model.get_env()
-    if not restorable(venv):
-        return False
-    for layer, saved in zip(layers_of(venv), state["layers"], strict=True):
-        _restore_layer(layer, saved)
-    for name, value in state["last"].items():
-        if value is not None:
-            setattr(model, name, _last(name, value))
-    return True
+    if hasattr(model, "weights"):  # of ARS, which keeps its own copy of them
+        model.weights = torch.nn.utils.parameters_to_vector(model.policy.parameters()).detach()
+    return _restore_environment(model, state)
 
 
 def restore_streams(model: Any, state: dict[str, Any]) -> None:
@@ -189,10 +183,23 @@ def _restore_replay(model: Any, saved: dict[str, Any]) -> None:
             (into if key is None else into[key])[: len(values)] = values
 
 
+def _restore_environment(model: Any, state: dict[str, Any]) -> bool:
+    """Put back what wrappers have learnt, and episodes if the environment can go on with them."""
+    venv = model.get_env()
+    for layer, saved in zip(layers_of(venv), state["layers"], strict=True):
+        _restore_layer(layer, saved)
+    if not restorable(venv):
+        return False
+    for name, value in state["last"].items():
+        if value is not None:
+            setattr(model, name, _last(name, value))
+    return True
+
+
 def _layer_state(layer: Any) -> dict[str, Any]:
     if isinstance(layer, VecNormalize):
         return {
-            "observation": _statistics(layer.obs_rms),
+            "observation": _statistics(_obs_rms(layer)),
             "returns": _statistics(layer.ret_rms),
             "running": layer.returns,
             "old_obs": getattr(layer, "old_obs", None),
@@ -203,12 +210,17 @@ def _layer_state(layer: Any) -> dict[str, Any]:
 
 def _restore_layer(layer: Any, saved: dict[str, Any]) -> None:
     if isinstance(layer, VecNormalize):
-        _put(getattr(layer, "obs_rms", None), saved["observation"])
+        _put(_obs_rms(layer), saved["observation"])
         _put(layer.ret_rms, saved["returns"])
         layer.returns = saved["running"]
         layer.old_obs, layer.old_reward = saved["old_obs"], saved["old_reward"]
     elif saved:
         layer.restore_state(saved["state"])
+
+
+def _obs_rms(layer: VecNormalize) -> Any:
+    """It has none where only rewards are normalised, and would ask the environment for one."""
+    return vars(layer).get("obs_rms")
 
 
 def _statistics(rms: Any) -> Any:

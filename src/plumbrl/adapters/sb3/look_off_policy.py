@@ -231,8 +231,8 @@ def _array(tensor: torch.Tensor) -> Array:
 
 @contextmanager
 def _numpy_untouched() -> Iterator[None]:
-    state = np.random.get_state()
+    state = np.random.get_state()  # noqa: NPY002 (SB3's buffers draw from it)
     try:
         yield
     finally:
-        np.random.set_state(state)
+        np.random.set_state(state)  # noqa: NPY002

@@ -195,7 +195,7 @@ def _count(space: Any) -> int | None:
 
 
 def _clip(model: Any) -> float | None:
-    clip = getattr(model, "clip_range", None)
+    clip: Any = getattr(model, "clip_range", None)
     return float(clip(model._current_progress_remaining)) if callable(clip) else None
 
 

@@ -149,7 +149,7 @@ class Watch(BaseCallback):
         return found | self._normaliser()
 
     def _normaliser(self) -> Numbers:
-        env = unwrap_vec_normalize(self.model.get_env())
+        env: Any = unwrap_vec_normalize(self.training_env)
         if not isinstance(env, VecNormalize) or not env.norm_obs:
             return {}
         statistics = getattr(env, "obs_rms", None)

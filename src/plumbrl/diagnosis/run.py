@@ -1,0 +1,85 @@
+"""Diagnose whatever is in a folder or a file: a run of ours, or somebody else's log."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from plumbrl.diagnosis.diagnose import diagnose_history
+from plumbrl.findings import Check, Evidence, Finding, Report
+from plumbrl.history import History
+from plumbrl.logs import read
+from plumbrl.metrics.episodes import Evaluation
+
+BY_RULE = "rule"
+"""Findings that rules raised while a run went on are found again from its history."""
+
+
+def diagnose(path: Path | str, *, rules: str = "default") -> Report:
+    """Judge a run from what it left behind.
+
+    Args:
+        path: A run folder, or a log that `plumbrl.logs` can read.
+        rules: ``default``, or ``classic`` for the published fixed thresholds.
+
+    Returns:
+        Verdict, ranked causes, and everything that was checked.
+
+    Raises:
+        UserError: There is nothing to read; in one sentence.
+    """
+    return diagnose_with(read(path), Path(path), rules=rules)
+
+
+def diagnose_with(history: History, path: Path, *, rules: str = "default") -> Report:
+    """Judge a run whose history has been read already."""
+    folder = path if path.is_dir() else path.parent
+    return diagnose_history(
+        history,
+        str(path),
+        findings=_findings(folder) if path.is_dir() else (),
+        checks=_checks(folder) if path.is_dir() else (),
+        evaluations=_evaluations(folder) if path.is_dir() else (),
+        rules=rules,
+    )
+
+
+def _findings(folder: Path) -> list[Finding]:
+    """Return what exact identities and settings said; the first of each cause."""
+    found: dict[str, Finding] = {}
+    for line in _lines(folder / "findings.jsonl"):
+        if line.get("by") in ("identity", "settings") and "cause" in line:
+            evidence = tuple(_evidence(e) for e in line.get("evidence", ()))
+            known = {k: line[k] for k in Finding.__dataclass_fields__ if k in line}
+            found.setdefault(line["cause"], Finding(**known | {"evidence": evidence}))
+    return list(found.values())
+
+
+def _evidence(plain: dict[str, Any]) -> Evidence:
+    value = plain.get("value")
+    return Evidence(**plain | {"value": float("nan") if value is None else value})
+
+
+def _checks(folder: Path) -> list[Check]:
+    """Return what the exact identities looked at, as the run left it."""
+    return [Check(**line) for line in _lines(folder / "checks.jsonl")]
+
+
+def _evaluations(folder: Path) -> list[Evaluation]:
+    lines = [line for line in _lines(folder / "evaluations.jsonl") if "policy" in line]
+    return [Evaluation.of(line) for line in lines]
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Read JSON lines; what is torn or something else is left out."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
