@@ -38,10 +38,10 @@ PAIRS: dict[str, dict[str, Any]] = {
         algo="PPO", env="Pendulum-v1", envs=8, steps=150_000, solved=-300,
         n_steps=256, gamma=0.9, learning_rate=1e-3, batch_size=256,
     ),
-    "a2c-cartpole": dict(algo="A2C", env="CartPole-v1", envs=8, steps=300_000, solved=400,
+    "a2c-cartpole": dict(algo="A2C", env="CartPole-v1", envs=8, steps=200_000, solved=400,
                          learning_rate=(LINEAR, 7e-4)),
     "trpo-cartpole": dict(
-        algo="TRPO", env="CartPole-v1", envs=2, steps=80_000, solved=450,
+        algo="TRPO", env="CartPole-v1", envs=2, steps=120_000, solved=400,
         n_steps=512, batch_size=512, cg_damping=1e-3, gae_lambda=0.98, gamma=0.99,
         learning_rate=1e-3, n_critic_updates=20,
     ),
@@ -50,12 +50,6 @@ PAIRS: dict[str, dict[str, Any]] = {
         learning_rate=2.3e-3, batch_size=64, buffer_size=100_000, learning_starts=1000,
         target_update_interval=10, train_freq=256, gradient_steps=128,
         exploration_fraction=0.16, exploration_final_eps=0.04, net_arch=[256, 256],
-    ),
-    "dqn-mountaincar": dict(
-        algo="DQN", env="MountainCar-v0", envs=1, steps=120_000, solved=-130,
-        learning_rate=4e-3, batch_size=128, buffer_size=10_000, learning_starts=1000, gamma=0.98,
-        target_update_interval=600, train_freq=16, gradient_steps=8,
-        exploration_fraction=0.2, exploration_final_eps=0.07, net_arch=[256, 256],
     ),
     "qrdqn-cartpole": dict(
         algo="QRDQN", env="CartPole-v1", envs=1, steps=50_000, solved=400,

@@ -4,9 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plumbrl.adapters.loop_watch import Watch
+    from plumbrl.adapters.sb3.watch import watch
+    from plumbrl.diagnosis import diagnose
     from plumbrl.probes import probe
 
-_PUBLIC = {"probe": "plumbrl.probes"}
+_PUBLIC = {
+    "Watch": "plumbrl.adapters.loop_watch",
+    "diagnose": "plumbrl.diagnosis",
+    "watch": "plumbrl.adapters.sb3.watch",
+    "probe": "plumbrl.probes",
+}
 """Public names and the rooms they are loaded from when first used."""
 
 
@@ -16,4 +24,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'plumbrl' has no attribute {name!r}")
 
 
-__all__ = ["probe"]
+__all__ = ["Watch", "diagnose", "probe", "watch"]

@@ -21,6 +21,7 @@ from plumbrl.training.keeper import Keeper
 from plumbrl.training.plain import from_plain, to_plain
 from plumbrl.training.state import read_state
 from plumbrl.training.train import resume, train
+from plumbrl.training.watching import CHECK
 
 BALLBOT = {
     "env": {"kwargs": {"terrain": {"type": "perlin", "resolution": 33}, "episode_seconds": 1.0}},
@@ -60,6 +61,16 @@ def rows(folder):
         ]
 
 
+def metrics(folder):
+    """What the watch wrote, without how long it took."""
+    first, *lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    timeless = [
+        line | {"metrics": {k: v for k, v in line["metrics"].items() if not k.startswith("time/")}}
+        for line in lines
+    ]
+    return [first, *timeless]
+
+
 class PowerCutError(Exception):
     """The moment the power went off."""
 
@@ -90,6 +101,9 @@ def test_resumed_is_the_same_as_never_stopped(algo, tmp_path, monkeypatch):
     again = resume(folder)
     assert rows(folder) == rows(whole.folder)
     assert len(rows(folder)) >= 2
+    assert metrics(folder) == metrics(whole.folder)
+    assert len(metrics(folder)) >= 3
+    assert [c.verdict for c in again.report.checks if c.name == CHECK] == []  # the watch held out
     first, second = (r.evaluations[0].returns for r in (whole, again))
     np.testing.assert_array_equal(first, second)
     manifest = json.loads((folder / "manifest.json").read_text())

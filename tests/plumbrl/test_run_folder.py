@@ -55,7 +55,7 @@ def test_writes_are_atomic(tmp_path, monkeypatch):
 def test_lines_are_appended_and_stay_json(tmp_path):
     folder = make(tmp_path)
     folder.append_line("metrics.jsonl", {"step": 1, "loss": float("nan"), "list": [np.inf, 2]})
-    folder.add_finding(finding("task.below-baseline", step=7, evidence=()))
+    folder.add_finding(finding("task.below-baseline", step=7, evidence=()), "evaluation")
     record = json.loads((folder.path / "metrics.jsonl").read_text())
     assert record == {"step": 1, "loss": None, "list": [None, 2]}
     found = json.loads((folder.path / "findings.jsonl").read_text())

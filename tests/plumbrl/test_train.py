@@ -18,15 +18,16 @@ from stable_baselines3.common.logger import Logger
 
 from plumbrl.causes import finding
 from plumbrl.cli import main
+from plumbrl.diagnosis import diagnose_history
 from plumbrl.errors import UserError
 from plumbrl.findings import Check
+from plumbrl.history import History
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.training.callbacks import EpisodeLog
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.config_file import config_of, load_config
 from plumbrl.training.folder import new_folder
 from plumbrl.training.held_out import first_env_seed
-from plumbrl.training.judge import judge
 from plumbrl.training.policy import load_policy
 from plumbrl.training.session import Session
 from plumbrl.training.state import read_state
@@ -67,7 +68,8 @@ def test_writes_the_whole_run_folder(tiny_run):
     names = {p.name for p in folder.iterdir()}
     for name in ("config.yaml", "manifest.json", "progress.csv", "model.zip", "vecnormalize.pkl",
                  "normalizer.npz", "best_model.zip", "best_normalizer.npz", "evaluations.npz",
-                 "evaluations.jsonl", "report.json", "checkpoints", "tb", "env.yaml"):  # fmt: skip
+                 "evaluations.jsonl", "report.json", "checkpoints", "tb", "env.yaml", "metrics.jsonl",
+                 "checks.jsonl"):  # fmt: skip
         assert name in names
     assert list((folder / "tb").glob("events.out.tfevents*"))
     assert (folder / "checkpoints/state.pt").is_file()
@@ -79,7 +81,9 @@ def test_prints_the_report_it_saves(tiny_run):
     report = json.loads(run.stdout)
     assert report == json.loads((folder / "report.json").read_text())
     checks = {check["name"]: check for check in report["checks"]}
-    assert not [c for c in report["checks"][:-2] if c["verdict"] not in ("passed", "skipped")]
+    compared = ("better than", "the return grows")  # so short a training learns nothing
+    exact = [c for c in report["checks"] if not c["name"].startswith(compared)]
+    assert not [c for c in exact if c["verdict"] not in ("passed", "skipped")]
     stored = checks["log-probabilities recomputed before the first gradient step"]
     assert stored["verdict"] == "passed"
     assert stored["reason"].startswith("512 compared")
@@ -233,7 +237,7 @@ def test_trains_on_any_environment(tmp_path):
     path.write_text(yaml.safe_dump(config))
     run = plumbrl("train", path, "--json")
     report = json.loads(run.stdout)
-    assert report["verdict"] == "HEALTHY", report
+    assert report["verdict"] in ("HEALTHY", "NOT_CONVERGED"), report  # it may be still rising
     assert run.returncode == 0
 
 
@@ -261,10 +265,10 @@ def test_verdicts(trained, found, verdict, cause):
         evaluation("pid", 80 + noise[1]),
         evaluation("random", 3 + noise[2]),
     ]
-    config = load_config(FLAT)
     findings = [finding(found, step=1, evidence=())] if found else []
     checks = [Check("oracle", "failed" if found else "passed")]
-    report = judge(config, Path("run"), checks, findings, evaluations)
+    nothing = History(np.array([1000.0]), {})
+    report = diagnose_history(nothing, "run", findings, checks, evaluations)
     assert report.verdict == verdict
     assert [f.cause for f in report.findings] == ([cause] if cause else [])
     assert report.exit_code == (0 if not report.findings else 3)

@@ -17,7 +17,10 @@ ROWS = 512
 
 @contextmanager
 def activations(module: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
-    """Collect what the activation functions of a module give out, by name, (n, units) each."""
+    """Collect what the activation functions of a module give out, by name, (n, units) each.
+
+    Of several batches the largest is kept, and of equally large ones the last.
+    """
     found: dict[str, torch.Tensor] = {}
     hooks = [
         part.register_forward_hook(_keeper(found, name))
@@ -34,6 +37,8 @@ def activations(module: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
 def _keeper(found: dict[str, torch.Tensor], name: str) -> Callable[..., None]:
     def keep(_: torch.nn.Module, __: object, out: torch.Tensor) -> None:
         rows = out.detach()
+        if name in found and len(found[name]) > len(rows):
+            return
         found[name] = rows.flatten(1) if rows.ndim == 2 else rows.flatten(2).mean(-1)
 
     return keep

@@ -7,6 +7,7 @@ from plumbrl.errors import UserError, nearest
 
 COMMANDS = {
     "collect": "gather images to pretrain an encoder on",
+    "diagnose": "name what is wrong with a run, from its folder or anybody's log",
     "evaluate": "run a trained policy on held-out seeds, beside baselines, over grounds",
     "export": "write a policy as ONNX and as a zip, verified, with a card",
     "plot": "draw the curves of a training",
@@ -15,7 +16,8 @@ COMMANDS = {
     "train": "train a policy under watch, evaluate it, and judge the run",
 }
 EXIT_CODES = (
-    "exit codes: 0 fine, 1 the run failed, 2 bad usage or config, 3 a check failed, 130 interrupted"
+    "exit codes: 0 fine, 1 the run failed, 2 bad usage or config, 3 a check failed,\n"
+    "            4 stopped by an alert, 130 interrupted"
 )
 
 

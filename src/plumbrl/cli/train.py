@@ -10,6 +10,10 @@ import yaml
 from plumbrl.errors import UserError
 
 OWN = ("--resume", "--json", "--help")
+ENDED = {"alert": 4, "error": 1}
+"""Exit codes of trainings that did not get to their end."""
+FLAGS = {"--no-watch": ("--watch", "false"), "--stop-on-error": ("--stop_on_error", "true")}
+"""Short forms of settings."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Options:
     Any setting of the file can be changed by its dotted name, for example
     `--seed 3 --total_timesteps 2e5 --env.kwargs.terrain.type perlin`; `--preset conservative`
     changes several at once. Files with the keys of the published ballbot training are understood.
-    Ctrl-C saves; `--resume RUN` goes on exactly where a run was stopped or killed.
+    Ctrl-C saves; `--resume RUN` goes on exactly where a run was stopped or killed. `--no-watch`
+    measures nothing; `--stop-on-error` stops at the first alert that is an error (exit code 4).
     """
 
     config: Annotated[Path | None, tyro.conf.Positional] = None
@@ -44,15 +49,18 @@ def run(args: list[str]) -> int:
     console = Console(quiet=options.json)
     speak_plainly(console)
     result = start(Progress(console))
+    code = ENDED[result.ended.by] if result.ended else result.report.exit_code
     if options.json:
         print(result.report.to_json())
-        return result.report.exit_code
-    console.print(evaluation_table(result.evaluations))
+        return code
+    if result.ended:
+        console.print(f"ended early: {result.ended.why}", style="red", soft_wrap=True)
+    else:
+        console.print(evaluation_table(result.evaluations))
     print_report(result.report, console)
     console.print(f"run folder   {result.folder}", soft_wrap=True)
     console.print(f"curves       tensorboard --logdir {result.folder / 'tb'}", soft_wrap=True)
-    console.print(f"next         plumbrl evaluate {result.folder}", soft_wrap=True)
-    return result.report.exit_code
+    return code
 
 
 def _start(options: Options, overrides: dict[str, Any]) -> Any:
@@ -84,11 +92,17 @@ def split(args: list[str]) -> tuple[list[str], list[str]]:
     while rest:
         arg = rest.pop(0)
         name = arg.partition("=")[0]
-        if not arg.startswith("--") or name in OWN:
+        if arg.replace("_", "-") in FLAGS and not _has_value(rest):
+            settings += FLAGS[arg.replace("_", "-")]
+        elif not arg.startswith("--") or name in OWN:
             own += [arg, *([rest.pop(0)] if name == "--resume" and rest and "=" not in arg else [])]
         else:
             settings += [arg, *([rest.pop(0)] if "=" not in arg and rest else [])]
     return own, settings
+
+
+def _has_value(rest: list[str]) -> bool:
+    return bool(rest) and rest[0].lower() in ("true", "false")
 
 
 def dotted(args: list[str]) -> dict[str, object]:

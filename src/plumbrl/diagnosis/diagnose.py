@@ -1,7 +1,9 @@
 """From a history, and what exact checks found, to a verdict with ranked causes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from plumbrl.diagnosis.broken import broken_numbers
 from plumbrl.diagnosis.curves import curve_checks
 from plumbrl.diagnosis.evaluated import Evaluated, evaluated
 from plumbrl.diagnosis.graph import SYMPTOMS, ranked
@@ -52,9 +54,21 @@ def diagnose_history(
     if not (judged.learned and learning.status == "no gain"):
         seen += learning.findings
     seen += [*over, *judged.findings]
+    broken = broken_numbers(history)
+    if broken is not None:
+        seen.append(broken)
     told = ranked(_once(seen), steps)
     verdict = _verdict(told, learning, judged, bool(over))
-    lines = [*checks, *judged.checks, learning.check, *_rule_checks(history, alerts, rules), *curve_checks(history)]
+    grows = learning.check
+    if judged.learned and learning.status == "no gain":
+        grows = replace(grows, verdict="inconclusive")
+    lines = [
+        *checks,
+        *judged.checks,
+        grows,
+        *_rule_checks(history, alerts, rules),
+        *curve_checks(history),
+    ]
     return Report(subject, verdict, tuple(told), tuple(lines), _next(verdict, told, subject))
 
 
@@ -65,10 +79,11 @@ def _verdict(
     if any(f.confidence == EXACT for f in errors):
         return "BROKEN"
     causes = [f.cause for f in told if f.severity != "info" and f.cause not in SYMPTOMS]
+    unhealthy = {c for c in causes if not c.startswith("configuration.")} - OVERFITTING
     no_gain = learning.status == "no gain" and not judged.learned
     if no_gain or judged.learned is False:
         return "NOT_EXPLORING" if causes and causes[0] in NOT_EXPLORING else "NOT_LEARNING"
-    if learning.status == "lost" or set(causes) - OVERFITTING:
+    if learning.status == "lost" or unhealthy:
         return "UNHEALTHY"
     if overfits:
         return "OVERFITTING"
@@ -82,7 +97,7 @@ def _told(alert: Alert) -> Finding:
     """An alert that was cleared, and was not there for long, is told but does not decide."""
     if alert.cleared is None or alert.share > 0.5:
         return alert.finding
-    return Finding(**{**vars(alert.finding), "severity": "info"})
+    return replace(alert.finding, severity="info")
 
 
 def _one_each(alerts: Sequence[Alert]) -> list[Alert]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from plumbrl.history import History
 from plumbrl.logs import read
 from plumbrl.metrics.episodes import Evaluation
 
-BY_RULE = "rule"
-"""Findings that rules raised while a run went on are found again from its history."""
+EXACT = ("identity", "settings")
+"""What raised findings that are taken over; those of rules are found again from the history."""
+FIELDS = {field.name for field in fields(Finding)}
 
 
 def diagnose(path: Path | str, *, rules: str = "default") -> Report:
@@ -48,16 +50,18 @@ def _findings(folder: Path) -> list[Finding]:
     """Return what exact identities and settings said; the first of each cause."""
     found: dict[str, Finding] = {}
     for line in _lines(folder / "findings.jsonl"):
-        if line.get("by") in ("identity", "settings") and "cause" in line:
+        if line.get("by") in EXACT and "cause" in line:
             evidence = tuple(_evidence(e) for e in line.get("evidence", ()))
-            known = {k: line[k] for k in Finding.__dataclass_fields__ if k in line}
-            found.setdefault(line["cause"], Finding(**known | {"evidence": evidence}))
+            known: dict[str, Any] = {k: v for k, v in line.items() if k in FIELDS}
+            known["evidence"] = evidence
+            found.setdefault(line["cause"], Finding(**known))
     return list(found.values())
 
 
 def _evidence(plain: dict[str, Any]) -> Evidence:
     value = plain.get("value")
-    return Evidence(**plain | {"value": float("nan") if value is None else value})
+    known: dict[str, Any] = plain | {"value": float("nan") if value is None else value}
+    return Evidence(**known)
 
 
 def _checks(folder: Path) -> list[Check]:

@@ -1,7 +1,7 @@
 """Takes a row of numbers per update, keeps the history, applies the rules, raises alerts."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -11,7 +11,7 @@ from plumbrl.causes import finding
 from plumbrl.findings import Evidence, Finding
 from plumbrl.history import Facts, History
 from plumbrl.monitor.growing import GrowingHistory
-from plumbrl.rules import Alert, alerts_of
+from plumbrl.rules import alerts_of
 
 Sink = Callable[[Finding], None]
 EVERY_ROW = 200
@@ -38,6 +38,7 @@ class Monitor:
 
     Attributes:
         findings: Raised so far, in order.
+        known: Causes that were raised so far, or in an earlier part of the run.
     """
 
     def __init__(
@@ -51,11 +52,11 @@ class Monitor:
         self._sinks, self._stop = list(sinks), stop_on_error
         self._file = None if folder is None else folder / FILE
         self._judged = 0
+        self.known: set[str] = set()
         self.findings: list[Finding] = []
         if self._file is not None and not self._file.exists():
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            header = {"schema": 1, "facts": asdict(facts)}
-            self._file.write_text(json.dumps(header) + "\n")
+            self._write([])
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -66,13 +67,28 @@ class Monitor:
         """Everything up to now."""
         return self._rows.view()
 
-    def go_on(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take over the rows of an earlier part of the run, as they were written."""
+    def go_on(self, rows: Sequence[Mapping[str, Any]], known: Iterable[str] | None = None) -> None:
+        """Take over the rows of an earlier part of the run, as they were written.
+
+        What the file holds beyond them is cut off.
+
+        Args:
+            rows: As in the file.
+            known: Causes that were raised then; None to find them again.
+        """
         for row in rows:
             numbers = {key: float(value) for key, value in row["metrics"].items()}
             self._rows.append(row["step"], numbers)
-        self.findings = [alert.finding for alert in alerts_of(self.history)]
-        self._judged = len(self._rows)
+        self._write(rows)
+        if known is None:
+            self.findings = [alert.finding for alert in alerts_of(self.history)]
+            known = [found.cause for found in self.findings]
+        self.known, self._judged = set(known), len(self._rows)
+
+    def _write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if self._file is not None:
+            header = {"schema": 1, "facts": asdict(self.history.facts)}
+            self._file.write_text("".join(json.dumps(line) + "\n" for line in (header, *rows)))
 
     def row(
         self, step: int, update: int, numbers: Mapping[str, float], not_finite: str = ""
@@ -114,12 +130,12 @@ class Monitor:
         if not at_once and n > EVERY_ROW and n < self._judged * 1.005:
             return []
         self._judged = n
-        known = {found.cause for found in self.findings}
-        return [alert.finding for alert in alerts_of(self.history) if _new(alert, known)]
+        alerts = [alert.finding for alert in alerts_of(self.history)]
+        return [found for found in _once(alerts) if found.cause not in self.known]
 
     def _not_finite(self, step: int, where: str, numbers: Mapping[str, float]) -> list[Finding]:
         """A number that is none is said at once, and where it was seen first."""
-        if any(found.cause == "optimiser.not-finite" for found in self.findings):
+        if "optimiser.not-finite" in self.known:
             return []
         bad = where or next((key for key, value in numbers.items() if not isfinite(value)), "")
         if not bad:
@@ -129,7 +145,8 @@ class Monitor:
 
     def _raise(self, found: Finding) -> None:
         self.findings.append(found)
-        for sink in self._sinks:
+        self.known.add(found.cause)
+        for sink in list(self._sinks):
             try:
                 sink(found)
             except Exception:  # a sink that fails must not end a training
@@ -138,8 +155,9 @@ class Monitor:
             raise AlertError(found)
 
 
-def _new(alert: Alert, known: set[str]) -> bool:
-    return alert.finding.cause not in known
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the first finding of each cause."""
+    return list({found.cause: found for found in reversed(list(findings))}.values())[::-1]
 
 
 def _rounded(number: float) -> float:

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from plumbrl.findings import Report
+from plumbrl.findings import Finding, Report
 from plumbrl.metrics.episodes import Evaluation
 
 GOOD, BAD, UNSURE = "green", "red", "yellow"
@@ -41,9 +41,18 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the verdict with its findings and everything that was checked."""
+    """Print the verdict with its findings, everything that was checked, and what to do next."""
     speak_plainly(console)
-    console.print(_panel(report, [*_told(report), *_checked(report)]))
+    console.print(_panel(report, [*_told(report), *_checked(report), *_next(report)]))
+
+
+def is_consequence(found: Finding) -> bool:
+    """Return whether a finding is explained by another one, and only told beside it."""
+    return found.severity == "info" and found.summary.startswith("Follows from")
+
+
+def _next(report: Report) -> list[RenderableType]:
+    return [Text(""), Text(f"Next: {report.next_step}", style="bold")] if report.next_step else []
 
 
 def _checked(report: Report) -> list[RenderableType]:
@@ -78,9 +87,9 @@ def _panel(report: Report, lines: list[RenderableType]) -> Panel:
 
 
 def _told(report: Report) -> list[RenderableType]:
-    """Return the lines that tell every finding."""
+    """Return the lines that tell every finding; a consequence has one, without what to do."""
     lines: list[RenderableType] = []
-    for found in report.findings:
+    for found in [f for f in report.findings if not is_consequence(f)]:
         lines.append(Text(f"{found.cause}  (confidence {found.confidence:.0%})", style="bold"))
         lines.append(Text(found.summary))
         lines += [
@@ -96,7 +105,9 @@ def _told(report: Report) -> list[RenderableType]:
         if found.reference:
             lines.append(Text(f"  read: {found.reference}", style="dim"))
         lines.append(Text(""))
-    return lines
+    follow = [f for f in report.findings if is_consequence(f)]
+    lines += [Text(f"{f.cause}  {f.summary}", style="dim") for f in follow]
+    return [*lines, Text("")] if follow else lines
 
 
 def evaluation_table(evaluations: list[Evaluation]) -> Table:

@@ -1,7 +1,7 @@
 """What a rule is, and when it is raised: a condition on rows that lasts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Rule:
     warm_up: float = 0.05
     applies: Callable[[Facts], bool] | None = None
     confidence: float = 0.6
-    severity: Severity | None = field(default=None)
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def apply(rule: Rule, history: History, columns: Columns) -> Alert | None:
         rule.cause, step=int(steps[onset]), evidence=evidence, confidence=rule.confidence
     )
     if rule.severity is not None:
-        found = Finding(**{**vars(found), "severity": rule.severity})
+        found = replace(found, severity=rule.severity)
     end = None if cleared is None else float(steps[cleared])
     return Alert(rule, found, end, float(bad.sum() / max(1, warm.sum())))
 

@@ -91,9 +91,20 @@ class RunFolder:
         } | facts
         self.write_text("manifest.json", json.dumps(finite(manifest), indent=2))
 
-    def add_finding(self, finding: Finding) -> None:
-        """Record a finding at the moment it was raised."""
-        self.append_line("findings.jsonl", {"raised": finding.step, **asdict(finding)})
+    def add_finding(self, finding: Finding, by: str) -> None:
+        """Record a finding at the moment it was raised.
+
+        Args:
+            finding: It.
+            by: What raised it: ``identity``, ``settings``, ``rule`` or ``evaluation``.
+        """
+        line = {"raised": finding.step, "by": by, **asdict(finding)}
+        self.append_line("findings.jsonl", line)
+
+    def count_lines(self, name: str) -> int:
+        """Return the number of lines of a JSON-lines file; 0 if it is not there."""
+        path = self.path / name
+        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def write_report(self, report: Report) -> None:
         """Save the report of the run as ``report.json``."""

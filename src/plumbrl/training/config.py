@@ -167,6 +167,10 @@ class TrainConfig(Model):
     save_seconds: Annotated[float, Field(gt=0, le=1e6)] = 30.0
     """Wall time between saves of the whole state, from which a stopped run goes on exactly."""
     eval: EvalSection = EvalSection()
+    watch: bool = True
+    """Measure what every update does, and raise alerts; see docs/watching.md."""
+    stop_on_error: bool = False
+    """Stop at the first alert that is an error, with exit code 4."""
     out: str = "runs"
     """Root of the run folders."""
 

@@ -1,28 +1,30 @@
 """The end of a training: the policy that was kept, on held-out seeds, and the verdict."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from plumbrl.findings import Report, finite
+from plumbrl.diagnosis import diagnose_with
+from plumbrl.findings import Check, Report, finite
+from plumbrl.logs import read
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.runs import RunFolder
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_vector
 from plumbrl.training.evaluate import compare
 from plumbrl.training.held_out import final_seeds
-from plumbrl.training.judge import judge
 from plumbrl.training.policy import load_policy
-from plumbrl.training.verifier import Verifier
 
 
 def finish(
-    config: TrainConfig, folder: RunFolder, verifier: Verifier
+    config: TrainConfig, folder: RunFolder, checks: Sequence[Check]
 ) -> tuple[Report, list[Evaluation]]:
     """Evaluate what is on disk, as anybody would load it, and write the report.
 
     Args:
         config: The training.
         folder: Its folder, with its models.
-        verifier: What was found while it trained.
+        checks: What was looked at exactly while it trained.
 
     Returns:
         The report, and the evaluations it rests on: the trained policy (the best model, if one was
@@ -34,11 +36,19 @@ def finish(
         evaluations = compare(env, {"trained": policy.acting_in(env)}, final_seeds(config))
     finally:
         env.close()
-    report = judge(config, folder.path, verifier.checks, verifier.findings, evaluations)
     lines = [json.dumps(finite(evaluation.to_dict())) + "\n" for evaluation in evaluations]
     folder.write_text("evaluations.jsonl", "".join(lines))
+    report = conclude(folder, checks)
     for finding in report.findings:
         if finding.component == "task":
-            folder.add_finding(finding)
-    folder.write_report(report)
+            folder.add_finding(finding, "evaluation")
     return report, evaluations
+
+
+def conclude(folder: RunFolder, checks: Sequence[Check]) -> Report:
+    """Judge a run by what is in its folder, as `plumbrl diagnose` would, and write the report."""
+    lines = [json.dumps(asdict(check)) + "\n" for check in checks]
+    folder.write_text("checks.jsonl", "".join(lines))
+    report = diagnose_with(read(folder.path), folder.path)
+    folder.write_report(report)
+    return report

@@ -140,7 +140,8 @@ class _Page(_Lines):
         return f"{mean_interval(last)} at {at:,} steps; best {self._session.milestones.best:.4g}"
 
     def _finding(self) -> str:
-        found = most_severe(self._session.verifier.findings)
+        session = self._session
+        found = most_severe([*session.verifier.findings, *session.watching.findings])
         return f"{found.cause}: {found.summary}" if found else "none so far"
 
 

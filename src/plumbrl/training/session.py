@@ -3,21 +3,22 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from plumbrl.adapters.sb3.settings import settings
-from plumbrl.findings import Report
+from plumbrl.findings import Check, Report
 from plumbrl.metrics.episodes import Evaluation
+from plumbrl.monitor.monitor import AlertError
 from plumbrl.runs import RunFolder
 from plumbrl.runs.progress import ProgressFile
 from plumbrl.training.algorithms import build_model
 from plumbrl.training.callbacks import EpisodeLog, Rows
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_training_env
-from plumbrl.training.final import finish
+from plumbrl.training.final import conclude, finish
 from plumbrl.training.folder import note_resume, write_manifest
 from plumbrl.training.held_out import HeldOut, first_env_seed
 from plumbrl.training.interrupt import interruptible
@@ -29,6 +30,7 @@ from plumbrl.training.start import begin_with
 from plumbrl.training.state import restore_model, schedules_of
 from plumbrl.training.stopwatch import Stopwatch
 from plumbrl.training.verifier import Verifier
+from plumbrl.training.watching import Watching
 
 EVALUATIONS = 10
 """Evaluations during a training, unless configured otherwise."""
@@ -45,6 +47,16 @@ class Trained:
     evaluations: list[Evaluation]
     seconds: float
     """Wall time of learning, in this process."""
+    ended: "Ended | None" = None
+    """Why it did not get to its end; None if it did."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a training ended early."""
+
+    by: Literal["alert", "error"]
+    why: str
 
 
 class Show(Protocol):
@@ -64,12 +76,14 @@ class Session:
         model: SB3's.
         folder: The run folder; there after `open`.
         verifier: What the exact identities say so far.
+        watching: What the numbers say so far.
         stopwatch: Where the time goes.
         milestones: Evaluations so far.
     """
 
     folder: RunFolder
     verifier: Verifier
+    watching: Watching
     milestones: Milestones
 
     def __init__(self, config: TrainConfig) -> None:
@@ -102,6 +116,7 @@ class Session:
                 begin_with(self.model, Path(self.config.start_from))
             write_manifest(folder, self.config, self.model)
             self.verifier.settings(settings(self.model, self.config.total_timesteps))
+        self.watching = Watching(self.config, folder, self.model, extra.get("watching"))
         self._episodes = EpisodeLog(extra.get("causes", ()))
         self.milestones = Milestones(
             folder, self._held_out.evaluate, *self._every(), history=extra.get("milestones")
@@ -118,8 +133,10 @@ class Session:
         )
         shown = [show.callback(self)] if show else []
         begin = time.perf_counter()
-        self._learn(self._callbacks(keeper), shown, keeper)
+        ended = self._learn(self._callbacks(keeper), shown, keeper)
         seconds = time.perf_counter() - begin
+        if ended:
+            return self._early(ended, seconds)
         self.milestones.finish()
         steps = self.model.num_timesteps
         self.model.logger.record("time/total_timesteps", steps, exclude="tensorboard")
@@ -128,8 +145,20 @@ class Session:
         save_model(self.model, self.folder.path / "model.zip")
         keeper.save()
         self.close()
-        report, evaluations = finish(self.config, self.folder, self.verifier)
+        report, evaluations = finish(self.config, self.folder, self._checks)
         return Trained(self.folder.path, report, evaluations, seconds)
+
+    def _early(self, ended: "Ended", seconds: float) -> Trained:
+        """Judge a training that did not get to its end."""
+        save_model(self.model, self.folder.path / "model.zip")
+        self.model.logger.close()
+        self.close()
+        report = conclude(self.folder, self._checks)
+        return Trained(self.folder.path, report, [], seconds, ended)
+
+    @property
+    def _checks(self) -> list[Check]:
+        return [*self.verifier.checks, *self.watching.checks]
 
     def close(self) -> None:
         """Release the environments."""
@@ -137,11 +166,15 @@ class Session:
         self._held_out.close()
 
     def _callbacks(self, keeper: Keeper) -> list[BaseCallback]:
-        """The order matters: what changes the state comes before the keeper, which saves it."""
-        watches = self.verifier.watches(self.model)
+        """The order matters.
+
+        What changes the state comes before the keeper, which saves it. The watch comes after the
+        identities: what it asks the policy is then not taken for a part of the update.
+        """
+        watches = [*self.verifier.watches(self.model), *self.watching.callbacks]
         rows = [Rows()] if self._on_policy else []
-        first = [self._episodes, self._mover(), self.milestones, keeper, self.stopwatch]
-        return [*first, *watches, *rows]
+        moving = [self._episodes, self._mover(), self.milestones, keeper, self.stopwatch]
+        return [*watches, *moving, *rows]
 
     @property
     def _on_policy(self) -> bool:
@@ -149,7 +182,8 @@ class Session:
 
     def _learn(
         self, callbacks: list[BaseCallback], shown: list[BaseCallback], keeper: Keeper
-    ) -> None:
+    ) -> Ended | None:
+        """Learn; return why it ended early, if it did and the reason is the training's own."""
         left = self.config.total_timesteps - self.model.num_timesteps
         try:
             with interruptible(keeper.stop):
@@ -160,13 +194,21 @@ class Session:
                     reset_num_timesteps=self._state is None,
                 )
         except KeyboardInterrupt:
-            for page in shown:
-                page.on_training_end()  # SB3 does not, and the terminal would lose its cursor
+            _end(shown)
             if not keeper.stopped:
                 save_model(self.model, self.folder.path / "model.zip")
             self._interrupted()
+        except AlertError as alert:
+            _end(shown)
+            return Ended("alert", str(alert))
+        except (ValueError, RuntimeError, FloatingPointError) as error:
+            _end(shown)
+            if not self.watching.broke():
+                raise
+            return Ended("error", f"{type(error).__name__}: {error}".splitlines()[0])
         if keeper.stopped:
             self._interrupted()
+        return None
 
     def _row_interval(self) -> int | None:
         """`Rows` writes those of on-policy algorithms; an update of ARS is many whole episodes."""
@@ -196,5 +238,12 @@ class Session:
             "verifier": self.verifier.save(),
             "milestones": self.milestones.history,
             "causes": self._episodes.causes,
-            "findings": len(self.verifier.findings),
+            "watching": self.watching.save(),
+            "findings": self.folder.count_lines("findings.jsonl"),
         }
+
+
+def _end(shown: list[BaseCallback]) -> None:
+    """SB3 does not do it after an error, and the terminal would lose its cursor."""
+    for page in shown:
+        page.on_training_end()

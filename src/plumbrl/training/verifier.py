@@ -96,7 +96,8 @@ class Verifier:
             self._keep(check)
             if finding and finding.cause not in [known.cause for known in self.findings]:
                 self.findings.append(finding)
-                self._folder.add_finding(finding)
+                by = "settings" if kind == "settings" else "identity"
+                self._folder.add_finding(finding, by)
 
     def _keep(self, check: Check) -> None:
         known = self._checks.get(check.name)

@@ -52,7 +52,8 @@ def bounds_of(space: Any) -> Bounds | None:
 
 
 def _now(schedule: Any) -> float | None:
-    return float(schedule(1.0)) if callable(schedule) else _number(schedule)
+    now: Any = schedule(1.0) if callable(schedule) else schedule
+    return _number(now)
 
 
 def _number(value: Any) -> float | None:

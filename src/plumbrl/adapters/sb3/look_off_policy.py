@@ -38,7 +38,7 @@ class Beginnings:
     """
 
     def __init__(self, gamma: float, num_envs: int) -> None:
-        self._gamma, self._num_envs = gamma, num_envs
+        self._gamma = gamma
         self._open: list[Any] = [None] * num_envs
         self._sums, self._weights = np.zeros(num_envs), np.ones(num_envs)
         self.ended: deque[tuple[Any, Array, float]] = deque(maxlen=EPISODES)
@@ -55,7 +55,7 @@ class Beginnings:
             dones: (B,).
             infos: SB3's, one per environment.
         """
-        for i in np.flatnonzero(self._weights == 1.0):
+        for i in np.flatnonzero(self._weights == 1.0).tolist():
             if self._open[i] is None:
                 self._open[i] = (_row(observations, i), np.array(actions[i]))
         self._sums += self._weights * rewards
@@ -66,9 +66,20 @@ class Beginnings:
                 self.ended.append((*self._open[i], float(self._sums[i])))
             self._open[i], self._sums[i], self._weights[i] = None, 0.0, 1.0
 
-    def forget(self) -> None:
-        """Leave out the episodes that run, as after a resume: their beginning is not known."""
-        self._open = [None] * self._num_envs
+    def save(self) -> dict[str, Any]:
+        """Return everything, plain data."""
+        return {
+            "open": list(self._open),
+            "sums": self._sums.copy(),
+            "weights": self._weights.copy(),
+            "ended": list(self.ended),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from an earlier part of the training."""
+        self._open = list(saved["open"])
+        self._sums, self._weights = saved["sums"].copy(), saved["weights"].copy()
+        self.ended.extend(tuple(one) for one in saved["ended"])
 
 
 class OffPolicyLook:

@@ -42,7 +42,8 @@ class OnPolicyLook:
         rollout = _rollout(model, dones)
         self.not_finite = _bad_input(buffer)
         self.numbers: Numbers = {} if self.not_finite else named.of_rollout(rollout)
-        self._rows = _Rows(buffer, np.random.default_rng([seed, model.num_timesteps]))
+        rng = np.random.default_rng([seed, model.num_timesteps])
+        self._rows = _Rows(buffer, rng) if _can_be_asked(model) else None
         samples = rollout.rewards.size
         batch = getattr(model, "batch_size", None)
         epochs = getattr(model, "n_epochs", 1)
@@ -71,8 +72,9 @@ class OnPolicyLook:
         )
         if not bad:
             self.numbers |= named.known(self._update.numbers())
-            self.numbers |= self._rows.changed(self._model)
-            if self._signal:
+            if self._rows is not None:
+                self.numbers |= self._rows.changed(self._model)
+            if self._rows is not None and self._signal:
                 self.numbers |= named.known({"policy/signal": self._rows.signal(self._model)})
         if self.not_finite:
             self.numbers["data/non_finite"] = 1.0
@@ -143,9 +145,16 @@ class _Rows:
         return model.policy.evaluate_actions(seen.get("", seen), actions)
 
 
-def networks_of(policy: torch.nn.Module) -> dict[str, dict[str, torch.nn.Parameter]]:
+def _can_be_asked(model: Any) -> bool:
+    """A recurrent policy wants its memory, a masked one its masks: rows alone say too little."""
+    return not hasattr(model.policy, "lstm_actor") and not hasattr(
+        model.rollout_buffer, "action_masks"
+    )
+
+
+def networks_of(policy: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:
     """Return the trainable tensors of an actor-critic policy by network."""
-    networks: dict[str, dict[str, torch.nn.Parameter]] = {"actor": {}, "critic": {}}
+    networks: dict[str, dict[str, torch.Tensor]] = {"actor": {}, "critic": {}}
     for name, tensor in policy.named_parameters():
         if tensor.requires_grad:
             networks["critic" if name.startswith(VALUE_PARTS) else "actor"][name] = tensor
@@ -196,7 +205,10 @@ def _count(space: Any) -> int | None:
 
 def _clip(model: Any) -> float | None:
     clip: Any = getattr(model, "clip_range", None)
-    return float(clip(model._current_progress_remaining)) if callable(clip) else None
+    if not callable(clip):
+        return None
+    now: Any = clip(model._current_progress_remaining)
+    return float(now)
 
 
 def _array(tensor: Any) -> Array:

@@ -1,8 +1,9 @@
 """Watches an SB3 training: a row of numbers per update, or at most every so many timesteps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 from plumbrl.adapters.sb3.eyes import wrapped
+from plumbrl.adapters.sb3.facts import facts_of
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.adapters.torch_update import first_not_finite
+from plumbrl.diagnosis import diagnose_history
+from plumbrl.findings import Report
 from plumbrl.metrics import data
-from plumbrl.monitor.monitor import Monitor
+from plumbrl.monitor.monitor import Monitor, Sink
 
 Numbers = dict[str, float]
 ROWS = 400
@@ -25,6 +30,30 @@ SIGNAL_SAMPLES = 256
 """In a rollout, for the signal of advantages to be told from chance."""
 SIGNAL_EVERY = 5
 """Rows after which the advantages' signal is measured again."""
+
+
+def watch(
+    model: Any,
+    folder: Path | str | None = None,
+    *,
+    total_timesteps: int | None = None,
+    every: int | None = None,
+    sinks: Iterable[Sink] = (),
+    stop_on_error: bool = False,
+) -> "Watch":
+    """Return a callback that watches a model: ``model.learn(n, callback=plumbrl.watch(model))``.
+
+    Args:
+        model: Any algorithm of stable_baselines3 or sb3_contrib.
+        folder: Gets ``metrics.jsonl``, which `plumbrl diagnose` reads; None keeps it in memory.
+        total_timesteps: That it will learn; rules are silent for a share of them at the start.
+        every: Timesteps between rows; None for about 400 rows in a training.
+        sinks: Called with each finding when it is raised.
+        stop_on_error: Raise `AlertError` at the first finding that is an error.
+    """
+    where = None if folder is None else Path(folder)
+    facts = facts_of(model, total_timesteps)
+    return Watch(Monitor(facts, where, sinks, stop_on_error), every)
 
 
 class Watch(BaseCallback):
@@ -48,27 +77,40 @@ class Watch(BaseCallback):
         self._look: Any = None
         self._stack = ExitStack()
         self._at = 0
-        self._collected = (0.0, 0)
         self._means: Any = None
         self._first_norm: float | None = None
+        self._beginnings: Beginnings | None = None
+        self._saved: Any = None
         self.failure = ""
+
+    def report(self) -> Report:
+        """Return the diagnosis of everything seen so far."""
+        return diagnose_history(self._monitor.history, type(self.model).__name__)
 
     def save(self) -> dict[str, Any]:
         """Return what a resumed training needs, plain data."""
-        return {"at": self._at, "first_norm": self._first_norm}
+        beginnings = self._beginnings and self._beginnings.save()
+        return {
+            "at": self._at,
+            "first_norm": self._first_norm,
+            "means": self._means,
+            "beginnings": beginnings,
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from an earlier part of the training."""
         self._at, self._first_norm = saved["at"], saved["first_norm"]
+        self._means, self._saved = saved["means"], saved["beginnings"]
 
     def _on_training_start(self) -> None:
         model: Any = self.model
         self._on_policy = isinstance(model, OnPolicyAlgorithm)
         total = self._monitor.history.facts.total_timesteps or model._total_timesteps
         self._every = self._given or max(LEAST, total // ROWS)
-        self._beginnings = None
         if hasattr(model, "replay_buffer") and model._vec_normalize_env is None:
             self._beginnings = Beginnings(model.gamma, model.n_envs)
+            if self._saved is not None:
+                self._beginnings.restore(self._saved)
 
     def _on_rollout_start(self) -> None:
         self._close()
@@ -102,9 +144,11 @@ class Watch(BaseCallback):
             enough = model.rollout_buffer.rewards.size >= SIGNAL_SAMPLES
             signal = enough and len(self._monitor) % SIGNAL_EVERY == 0
             self._look = OnPolicyLook(model, self.locals["dones"], seed, signal)
+        elif not hasattr(model, "replay_buffer"):
+            self._look = LoggedOnly()
         elif model.replay_buffer.size() > 0:
             self._look = OffPolicyLook(model, self._beginnings, seed)
-        if self._look is not None:
+        if self._look is not None and hasattr(model, "train"):
             excluded = [*model._excluded_save_params(), "train", "_excluded_save_params"]
             self._stack.enter_context(
                 wrapped(model, "_excluded_save_params", lambda _: list(excluded))
@@ -126,6 +170,15 @@ class Watch(BaseCallback):
     def _finish(self, begin: float) -> None:
         seconds = max(time.perf_counter() - begin, 1e-9)
         self._guarded(lambda: self._look.finish(seconds))
+
+    def examine(self) -> None:
+        """Look for numbers that are none, after a training has ended in an error."""
+        self._stack.close()
+        policy: Any = self.model.policy
+        bad = first_not_finite(dict(policy.named_parameters()))
+        if bad and "optimiser.not-finite" not in self._monitor.known:
+            numbers = {"data/non_finite": 1.0}
+            self._monitor.row(self.num_timesteps, len(self._monitor), numbers, f"weights: {bad}")
 
     def _on_training_end(self) -> None:
         self._close()
@@ -188,6 +241,13 @@ class Watch(BaseCallback):
             self._stack.close()
             self._look = None
             self.failure = f"watching failed: {type(error).__name__}: {error}"
+
+
+class LoggedOnly:
+    """Of an algorithm without gradient steps, only what it logs is known."""
+
+    numbers: Numbers = {}  # noqa: RUF012 (never written to)
+    not_finite = ""
 
 
 def _wanted(key: str) -> bool:

@@ -1,0 +1,50 @@
+"""`plumbrl diagnose RUN|CSV|TBDIR|WANDBDIR`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say whether a run is broken, unhealthy or not learning, and name the causes.
+
+    Reads run folders of plumbrl, progress.csv and evaluations.npz of SB3, TensorBoard event files
+    (CleanRL, rsl_rl, ...), offline runs of W&B, and any CSV or JSON lines with a column of steps.
+    """
+
+    path: Annotated[Path, tyro.conf.Positional]
+    """A run folder or a log."""
+    rules: Literal["default", "classic"] = "default"
+    """Alerts by limits measured on healthy runs, or by the published fixed thresholds."""
+    html: Path | None = None
+    """Where the page goes; report.html in the run folder, or nowhere for somebody else's log."""
+    json: bool = False
+    """Print the report as JSON and nothing else."""
+
+
+def run(args: list[str]) -> int:
+    """Run the command; return its exit code."""
+    options = tyro.cli(Options, prog="plumbrl diagnose", args=args)
+
+    import sys
+
+    from rich.console import Console
+
+    from plumbrl.diagnosis import diagnose_with
+    from plumbrl.logs import read
+    from plumbrl.report.console import print_report, speak_plainly
+
+    history = read(options.path)
+    report = diagnose_with(history, options.path, rules=options.rules)
+    for note in history.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if options.json:
+        print(report.to_json())
+        return report.exit_code
+    console = Console()
+    speak_plainly(console)
+    print_report(report, console)
+    return report.exit_code
