@@ -90,6 +90,6 @@ def _key(name: str) -> tuple[str, float]:
 
 def _plain(name: str, value: Any) -> Any:
     """A list may hold tensors."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and any(hasattr(part, "detach") for part in value):
         return [float(array(name, part).mean()) for part in value]
     return value

@@ -36,7 +36,8 @@ class Networks:
         )
         if not right:
             raise UserError(
-                f"networks is of type {type(given).__name__}, not a torch module or a dictionary of them."
+                f"networks is of type {type(given).__name__}, not a torch module or a dictionary"
+                " of them."
             )
         self.modules: dict[str, torch.nn.Module] = dict(modules)
 

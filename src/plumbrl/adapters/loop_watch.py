@@ -35,7 +35,8 @@ class Watch:
         folder: Of the run, new; gets ``metrics.jsonl`` and ``findings.jsonl``, which
             ``plumbrl diagnose`` reads. None keeps everything in memory.
         networks: A torch module, or modules by name, without target networks: gradients, steps,
-            weights and dormant units are known then.
+            weights and dormant units are known then. Gradients are seen before they are clipped
+            where that is ``torch.nn.utils.clip_grad_norm_``, called by its full name.
         action_space: Gymnasium's, of one environment: exploration is judged by its size.
         settings: All arguments of the loop, such as ``vars(args)``.
         every: Timesteps between rows; None for about 400 rows in ``total_timesteps``.

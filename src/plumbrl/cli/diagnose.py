@@ -36,15 +36,22 @@ def run(args: list[str]) -> int:
     from plumbrl.diagnosis import diagnose_with
     from plumbrl.logs import read
     from plumbrl.report.console import print_report, speak_plainly
+    from plumbrl.report.html import write_page
 
     history = read(options.path)
     report = diagnose_with(history, options.path, rules=options.rules)
     for note in history.notes:
         print(f"note: {note}", file=sys.stderr)
+    ours = options.path / "report.html" if (options.path / "manifest.json").is_file() else None
+    page = options.html or ours
+    if page is not None:
+        write_page(page, report, history)
     if options.json:
         print(report.to_json())
         return report.exit_code
     console = Console()
     speak_plainly(console)
     print_report(report, console)
+    if page is not None:
+        console.print(f"page         {page}", soft_wrap=True)
     return report.exit_code

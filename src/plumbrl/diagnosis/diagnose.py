@@ -17,6 +17,8 @@ from plumbrl.rules import Alert, alerts_of, looked_at
 NOT_EXPLORING = {"policy.entropy-collapsed", "policy.alpha-collapsed",
                  "policy.action-dimension-collapsed", "policy.saturated"}  # fmt: skip
 OVERFITTING = {"task.overfits", "value.overfits"}
+LONG = 0.5
+"""An alert that held in more of the rows counts even if it is gone at the end."""
 EXACT = 1.0
 """Confidence of a finding that rests on an identity."""
 
@@ -46,30 +48,19 @@ def diagnose_history(
     """
     learning = learning_of(history)
     alerts = alerts_of(history, rules)
-    over = overfitting_of(history)
     steps = float(history.steps[-1]) if history.rows else 0.0
     judged = evaluated(evaluations, int(steps))
-    known = {found.cause for found in findings}
-    seen = [*findings, *(_told(a) for a in _one_each(alerts) if a.finding.cause not in known)]
-    if not (judged.learned and learning.status == "no gain"):
-        seen += learning.findings
-    seen += [*over, *judged.findings]
-    broken = broken_numbers(history)
-    if broken is not None:
-        seen.append(broken)
-    told = ranked(_once(seen), steps)
-    verdict = _verdict(told, learning, judged, bool(over))
     grows = learning.check
     if judged.learned and learning.status == "no gain":
-        grows = replace(grows, verdict="inconclusive")
-    lines = [
-        *checks,
-        *judged.checks,
-        grows,
-        *_rule_checks(history, alerts, rules),
-        *curve_checks(history),
-    ]
-    return Report(subject, verdict, tuple(told), tuple(lines), _next(verdict, told, subject))
+        grows, learning = replace(grows, verdict="inconclusive"), replace(learning, findings=())
+    over = overfitting_of(history)
+    broken = broken_numbers(history)
+    seen = [*findings, *([broken] if broken else []), *map(_told, _one_each(alerts))]
+    told = ranked(_once([*seen, *learning.findings, *over, *judged.findings]), steps)
+    verdict = _verdict(told, learning, judged, bool(over))
+    ruled = _rule_checks(history, alerts, rules)
+    lines = (*checks, *judged.checks, grows, *ruled, *curve_checks(history))
+    return Report(subject, verdict, tuple(told), lines, _next(verdict, told, subject))
 
 
 def _verdict(
@@ -95,19 +86,25 @@ def _verdict(
 
 def _told(alert: Alert) -> Finding:
     """An alert that was cleared, and was not there for long, is told but does not decide."""
-    if alert.cleared is None or alert.share > 0.5:
-        return alert.finding
-    return replace(alert.finding, severity="info")
+    return alert.finding if _stands(alert) else replace(alert.finding, severity="info")
 
 
 def _one_each(alerts: Sequence[Alert]) -> list[Alert]:
-    """Of several alerts with one cause, keep the most certain, then the first."""
+    """Of several alerts with one cause, keep one that stands, then the most certain."""
     best: dict[str, Alert] = {}
     for alert in alerts:
-        known = best.get(alert.finding.cause)
-        if known is None or alert.finding.confidence > known.finding.confidence:
+        known = best.setdefault(alert.finding.cause, alert)
+        if _rank(alert) > _rank(known):
             best[alert.finding.cause] = alert
     return list(best.values())
+
+
+def _rank(alert: Alert) -> tuple[bool, float]:
+    return _stands(alert), alert.finding.confidence
+
+
+def _stands(alert: Alert) -> bool:
+    return alert.cleared is None or alert.share > LONG
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:

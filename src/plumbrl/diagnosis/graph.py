@@ -35,11 +35,29 @@ def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:
         findings: One per cause.
         steps: Timesteps of the whole run, for how much later a cause may be noticed.
     """
-    explained = {f.cause: _explains(findings, f, steps) for f in findings}
+    explained = _explained(findings, steps)
     roots = [f for f in findings if not explained[f.cause] or f.confidence == 1]
     rest = [f for f in findings if f not in roots]
     roots.sort(key=lambda f: (ORDER[f.severity], f.cause in SYMPTOMS, -f.confidence, f.step))
-    return [*roots, *(_consequence(f, explained[f.cause]) for f in sorted(rest, key=_when))]
+    rest.sort(key=lambda f: (len(_above(f.cause, explained)), f.step))
+    return [*roots, *(_consequence(f, explained[f.cause]) for f in rest)]
+
+
+def _explained(findings: Sequence[Finding], steps: float) -> dict[str, str]:
+    """Return what explains each finding; of those that explain each other, one is the root."""
+    found = {f.cause: _explains(findings, f, steps) for f in findings}
+    for f in sorted(findings, key=lambda f: (f.step, ORDER[f.severity], -f.confidence)):
+        if f.cause in _above(f.cause, found):
+            found[f.cause] = ""
+    return found
+
+
+def _above(cause: str, explained: dict[str, str]) -> list[str]:
+    """Return what explains a cause, what explains that, and so on; each once."""
+    above: list[str] = []
+    while (cause := explained[cause]) and cause not in above:
+        above.append(cause)
+    return above
 
 
 def _explains(findings: Iterable[Finding], found: Finding, steps: float) -> str:

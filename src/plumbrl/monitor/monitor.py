@@ -81,7 +81,7 @@ class Monitor:
             self._rows.append(row["step"], numbers)
         self._write(rows)
         if known is None:
-            self.findings = [alert.finding for alert in alerts_of(self.history)]
+            self.findings = _once(alert.finding for alert in alerts_of(self.history))
             known = [found.cause for found in self.findings]
         self.known, self._judged = set(known), len(self._rows)
 

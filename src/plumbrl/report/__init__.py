@@ -1,1 +1,1 @@
-"""Findings for people: on the console."""
+"""Findings for people: on the console, and as one page of HTML."""

@@ -95,7 +95,7 @@ def _told(report: Report) -> list[RenderableType]:
         lines += [
             Text(
                 f"  measured {e.name}: {e.value:.4g}{' ' + e.unit if e.unit else ''}"
-                f" (expected {e.expected}; {e.where})"
+                f" (expected {'; '.join(filter(None, (e.expected, e.where)))})"
             )
             for e in found.evidence
         ]

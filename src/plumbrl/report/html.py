@@ -36,6 +36,8 @@ MEANS = {
     "INCONCLUSIVE": "There is too little to go by; nothing is said rather than guessed.",
 }
 TONES = {"HEALTHY": "good", "INCONCLUSIVE": "unsure", "NOT_CONVERGED": "unsure"}
+HEADINGS = {"Checks": "What was checked", "Facts": "About the run"}
+"""Of sections whose short name, as it is in the links, does not say enough."""
 COMMAND = re.compile(r"plumbrl [^,;]+")
 
 
@@ -96,7 +98,7 @@ def _hash(script: str) -> str:
 
 
 def _section(name: str, content: Markup) -> Markup:
-    head = tag("h2", name, id=f"{name.lower()}-title")
+    head = tag("h2", HEADINGS.get(name, name), id=f"{name.lower()}-title")
     return tag("section", head, content, id=name.lower(), aria_labelledby=f"{name.lower()}-title")
 
 

@@ -16,6 +16,8 @@ NOISE = 3.0
 """A gain counts from so many times the noise of the return on."""
 SHORTFALL = 0.35
 """A run that has lost more of its gain than this share is not doing fine any more."""
+WINDOW = 64
+"""Rows whose noise is looked at."""
 EPISODES = 20
 """The mean return in a row is trusted as if it were of so many independent episodes."""
 
@@ -50,14 +52,18 @@ def fine(columns: dict[str, Array], facts: Facts) -> Array:
 def gain_so_far(columns: dict[str, Array], facts: Facts) -> Array:
     """Return the best smoothed return up to each row less that of the start, (n,).
 
-    Less that of random actions, where it is known. NaN before the first return.
+    Less that of random actions, where it is known. The start is the median of the first five
+    returns: the very first are of the episodes that ended soonest. NaN before the fifth.
     """
     key = return_column(columns)
     assert key is not None
     smooth = trailing_median(filled(columns[key]), SMOOTH)
-    known = smooth[np.isfinite(smooth)]
-    base = facts.random_return if facts.random_return is not None else known[0]
-    return np.fmax.accumulate(smooth) - base
+    known = np.flatnonzero(np.isfinite(columns[key]))[:SMOOTH]
+    base = facts.random_return
+    if base is None:
+        base = float(np.median(columns[key][known])) if len(known) == SMOOTH else np.nan
+    late = np.arange(len(smooth)) >= known[-1]
+    return np.where(late, np.fmax.accumulate(np.where(late, smooth, -np.inf)) - base, np.nan)
 
 
 def needed_gain(columns: dict[str, Array]) -> Array:
@@ -70,9 +76,9 @@ def needed_gain(columns: dict[str, Array]) -> Array:
     assert key is not None
     spread = columns.get("rollout/ep_rew_std")
     if key == RETURNS[0] and spread is not None and np.isfinite(spread).any():
-        return NOISE * np.fmin.accumulate(filled(spread)) / np.sqrt(EPISODES)
+        return NOISE * trailing_median(filled(spread), WINDOW) / np.sqrt(EPISODES)
     jumps = np.abs(np.diff(filled(columns[key]), prepend=np.nan))
-    of_jumps = 1.4826 * trailing_median(jumps, 64)
+    of_jumps = 1.4826 * trailing_median(jumps, WINDOW)
     return NOISE * np.where(np.isfinite(of_jumps), of_jumps, np.inf)
 
 

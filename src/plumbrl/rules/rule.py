@@ -93,7 +93,7 @@ def apply(rule: Rule, history: History, columns: Columns) -> Alert | None:
         return None
     rows = ~np.any([np.isnan(columns[key]) for key in rule.needs], axis=0)
     steps = history.steps[rows]
-    verdicts = rule.judge({key: columns[key][rows] for key in columns}, history.facts)
+    verdicts = rule.judge({key: columns[key][rows] for key in rule.needs}, history.facts)
     warm = _warm(rule, steps, history)
     bad = verdicts.bad & warm
     onset, cleared = raised(bad, rule.persist)

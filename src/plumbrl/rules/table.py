@@ -60,6 +60,8 @@ class Entry(BaseModel):
     algos: tuple[str, ...] = ()
     family: Literal["on-policy", "off-policy"] | None = None
     actions: Literal["discrete", "continuous"] | None = None
+    rollout: int = 0
+    """Timesteps in a rollout, at least: fewer are too few samples for it."""
     confidence: float = 0.6
     severity: Severity | None = None
     expected: str
@@ -157,6 +159,8 @@ def _applies(entry: Entry, facts: Facts) -> bool:
     if entry.algos and facts.algo is not None and facts.algo not in entry.algos:
         return False
     if entry.family is not None and facts.algo is not None and family(facts) != entry.family:
+        return False
+    if (facts.rollout or entry.rollout) < entry.rollout:
         return False
     if entry.actions == "discrete" and facts.action_dims is not None:
         return False

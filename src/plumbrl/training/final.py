@@ -8,6 +8,7 @@ from plumbrl.diagnosis import diagnose_with
 from plumbrl.findings import Check, Report, finite
 from plumbrl.logs import read
 from plumbrl.metrics.episodes import Evaluation
+from plumbrl.report.html import write_page
 from plumbrl.runs import RunFolder
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_vector
@@ -49,6 +50,8 @@ def conclude(folder: RunFolder, checks: Sequence[Check]) -> Report:
     """Judge a run by what is in its folder, as `plumbrl diagnose` would, and write the report."""
     lines = [json.dumps(asdict(check)) + "\n" for check in checks]
     folder.write_text("checks.jsonl", "".join(lines))
-    report = diagnose_with(read(folder.path), folder.path)
+    history = read(folder.path)
+    report = diagnose_with(history, folder.path)
     folder.write_report(report)
+    write_page(folder.path / "report.html", report, history)
     return report

@@ -24,7 +24,7 @@ from plumbrl.monitor.monitor import Monitor, Sink
 Numbers = dict[str, float]
 ROWS = 400
 """Rows that a whole training gets, at least if it has so many updates."""
-LEAST = 512
+LEAST_ON_POLICY, LEAST_OFF_POLICY = 512, 256
 """Timesteps between two rows, at least."""
 SIGNAL_SAMPLES = 256
 """In a rollout, for the signal of advantages to be told from chance."""
@@ -106,7 +106,8 @@ class Watch(BaseCallback):
         model: Any = self.model
         self._on_policy = isinstance(model, OnPolicyAlgorithm)
         total = self._monitor.history.facts.total_timesteps or model._total_timesteps
-        self._every = self._given or max(LEAST, total // ROWS)
+        least = LEAST_ON_POLICY if self._on_policy else LEAST_OFF_POLICY
+        self._every = self._given or max(least, total // ROWS)
         if hasattr(model, "replay_buffer") and model._vec_normalize_env is None:
             self._beginnings = Beginnings(model.gamma, model.n_envs)
             if self._saved is not None:

@@ -7,8 +7,8 @@ import numpy as np
 
 from plumbrl.findings import Finding
 from plumbrl.history import History
-from plumbrl.report.page.chart import Limit, Line
 from plumbrl.report.page.numbers import number
+from plumbrl.report.page.parts import Limit, Line
 from plumbrl.rules import TABLES
 from plumbrl.rules.derived import RETURNS, needed_gain, return_column
 from plumbrl.rules.rule import Columns, Rule, can_apply
@@ -96,7 +96,8 @@ def _of_rule(
 
 
 def _of_columns(found: Finding, history: History, columns: Columns) -> Compared | None:
-    keys = SHOWN.get(found.cause) or tuple(e.name for e in found.evidence)
+    named = tuple(name for e in found.evidence for name in (e.name, e.where))
+    keys = SHOWN.get(found.cause, named)
     lines = [Line.of(history, key) for key in dict.fromkeys(keys)]
     lines = [line for line in lines if len(line.steps)]
     if not lines:

@@ -6,10 +6,11 @@ from plumbrl.causes import catalogue
 from plumbrl.findings import Evidence, Finding
 from plumbrl.history import History
 from plumbrl.report.console import is_consequence
-from plumbrl.report.page.chart import Frame, Mark, chart
+from plumbrl.report.page.chart import chart, unit_of
 from plumbrl.report.page.compare import compared
 from plumbrl.report.page.markup import Markup, copied, joined, link, tag
 from plumbrl.report.page.numbers import count, number, percent
+from plumbrl.report.page.parts import Frame, Mark
 from plumbrl.rules.rule import Columns
 
 MARKED = 8
@@ -107,8 +108,8 @@ def _chart(found: Finding, place: int, history: History, columns: Columns, frame
     if drawn is None:
         return Markup()
     return chart(
-        drawn.title, drawn.lines, frame, limit=drawn.limit, marks=[_mark_here(found, place)],
-        about=drawn.about,
+        drawn.title, drawn.lines, frame, unit=unit_of(drawn.title), limit=drawn.limit,
+        marks=[_mark_here(found, place)], about=drawn.about,
     )  # fmt: skip
 
 

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from plumbrl.history import History
 from plumbrl.metrics.catalogue import described
-from plumbrl.report.page.chart import COLOURS, Frame, Line, Mark, chart
+from plumbrl.report.page.chart import chart, unit_of
+from plumbrl.report.page.drawing import COLOURS
 from plumbrl.report.page.markup import Markup, joined, tag
 from plumbrl.report.page.numbers import count
+from plumbrl.report.page.parts import Frame, Line, Mark
 
 COUNTERS = {"update", "time/iterations", "time/total_timesteps", "time/time_elapsed",
             "train/n_updates"}  # fmt: skip
@@ -125,5 +127,4 @@ def _panel(
     name: str, keys: list[str], history: History, frame: Frame, marks: Sequence[Mark]
 ) -> Markup:
     lines = [Line.of(history, key) for key in keys]
-    unit = described()[keys[0]].unit if keys[0] in described() else ""
-    return chart(name, lines, frame, unit=unit, marks=marks, about=keys)
+    return chart(name, lines, frame, unit=unit_of(keys[0]), marks=marks, about=keys)

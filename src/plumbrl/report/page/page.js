@@ -79,7 +79,8 @@
         const [x, y] = pair.split(",").map(Number);
         return { x, y, step: steps[i], value: values[i] };
       });
-      return { name: line.dataset.name, points: line.dataset.steps ? points.slice(0, steps.length) : [] };
+      const colour = [...line.classList].find((name) => /^c\d$/.test(name));
+      return { name: line.dataset.name, colour, points: line.dataset.steps ? points.slice(0, steps.length) : [] };
     });
     const box = svg.viewBox.baseVal;
     return { plot, lines, wide: box.width, high: box.height };
@@ -98,9 +99,9 @@
       data.first = data.lines.reduce((a, b) => (b.points.length > a.points.length ? b : a));
       cursor = document.createElement("div");
       cursor.className = "cursor";
-      dots = data.lines.map((_, i) => {
+      dots = data.lines.map((line) => {
         const dot = document.createElement("div");
-        dot.className = `dot c${i % 8}`;
+        dot.className = `dot ${line.colour}`;
         return dot;
       });
       plot.append(cursor, ...dots);

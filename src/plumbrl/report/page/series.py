@@ -95,7 +95,8 @@ def scale_of(values: Array, include: list[float]) -> Scale:
     inner = np.concatenate([np.percentile(values, ENDS) if len(values) else extra, extra])
     near, far = float(inner.min()), float(inner.max())
     if far > near and high / 2 - low / 2 > OUTLYING * (far / 2 - near / 2):
-        low, high = near, far
+        room = (far - near) / 4
+        low, high = max(low, near - room), min(high, far + room)
     return _padded(low, high)
 
 

@@ -1,0 +1,113 @@
+"""What the watch costs, side by side in one run: training with it over training without.
+
+    python benchmarks/watch.py [--rounds 8] [--only ppo-cartpole ...] [--processor]
+
+Two copies of a model train in turns on the same machine, one of them under watch; the ratio of
+their times is taken round by round. Printed are the median and the range of the middle half.
+`--processor` takes processor time instead of wall time, for machines that are busy with something
+else.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_util import make_vec_env
+
+from plumbrl.adapters.sb3 import LearningWatch, OffPolicyWatch, OnPolicyWatch
+from plumbrl.adapters.sb3.watch import watch
+from plumbrl.oracles import check_learning, check_off_policy_update, check_update
+
+TOTAL = 1_000_000
+"""Timesteps the watched training says it will last: it sets how often there is a row."""
+
+
+def ppo_cartpole() -> Any:
+    """2048 x 8 samples an update, networks of 64 x 64."""
+    return PPO("MlpPolicy", make_vec_env("CartPole-v1", 8, seed=0), n_steps=2048, seed=0)
+
+
+def ppo_ballbot() -> Any:
+    """The same on the robot, in its own vector environment."""
+    import ballbot  # noqa: F401
+    from ballbot.sb3 import make_vec
+
+    return PPO("MlpPolicy", make_vec(8), n_steps=2048, seed=0)
+
+
+def sac_pendulum() -> Any:
+    """Networks of 256 x 256, an update a step."""
+    return SAC("MlpPolicy", make_vec_env("Pendulum-v1", 1, seed=0), seed=0, learning_starts=256)
+
+
+CASES: dict[str, tuple[Callable[[], Any], int]] = {
+    "ppo-cartpole": (ppo_cartpole, 2048 * 8),
+    "ppo-ballbot": (ppo_ballbot, 2048 * 8),
+    "sac-pendulum": (sac_pendulum, 1024),
+}
+"""How to make the model, and the timesteps of a round."""
+
+
+def oracles(model: Any) -> list[BaseCallback]:
+    """Return what checks the exact identities in the first updates."""
+    if hasattr(model, "replay_buffer"):
+        return [OffPolicyWatch(lambda update: check_off_policy_update(update))]
+    return [
+        OnPolicyWatch(lambda update: check_update(update), updates=1),
+        LearningWatch(lambda learning: check_learning(learning), updates=1),
+    ]
+
+
+def measure(name: str, rounds: int, clock: Callable[[], float]) -> None:
+    """Print the ratios of one case."""
+    make, steps = CASES[name]
+    plain, watched = make(), make()
+    callback = watch(watched, total_timesteps=TOTAL)
+    ratios = []
+    for model in (plain, watched):
+        model.learn(steps)  # imports, caches, the first allocation
+    for i in range(rounds):
+        times = {}
+        for model in (plain, watched) if i % 2 else (watched, plain):
+            begin = clock()
+            model.learn(steps, callback=callback if model is watched else None)
+            times[model is watched] = clock() - begin
+        ratios.append(times[True] / times[False])
+    low, middle, high = np.percentile(ratios, [25, 50, 75])
+    print(f"{name}: watched / plain {middle:.3f} [{low:.3f}, {high:.3f}], {rounds} rounds")
+    first = measure_first(make, steps, clock)
+    print(f"{name}: first three rounds with the identities / plain {first:.3f}", flush=True)
+
+
+def measure_first(make: Callable[[], Any], steps: int, clock: Callable[[], float]) -> float:
+    """Return the ratio for a training of three rounds, its first updates checked exactly."""
+    times = {}
+    for exact in (False, True, True, False):
+        model = make()
+        callbacks = CallbackList([*oracles(model), watch(model, total_timesteps=TOTAL)])
+        begin = clock()
+        model.learn(3 * steps, callback=callbacks if exact else None)
+        times[exact] = times.get(exact, 0.0) + clock() - begin
+    return times[True] / times[False]
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--only", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--processor", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    clock = time.process_time if options.processor else time.perf_counter
+    for name in options.only:
+        measure(name, options.rounds, clock)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The watch on real SB3 trainings: it sees faults by the names rules read, and leaves no trace."""
+
+import gymnasium
+import numpy as np
+import pytest
+import sb3_contrib
+import stable_baselines3 as sb3
+import torch
+from stable_baselines3.common.env_util import make_vec_env
+
+import plumbrl
+from plumbrl.adapters.sb3.look_off_policy import OffPolicyLook
+from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.adapters.sb3.watch import watch
+from plumbrl.diagnosis import diagnose
+from plumbrl.logs import read
+from plumbrl.monitor.monitor import AlertError
+from plumbrl.rules import columns_of
+from plumbrl.rules.table import rules_of
+
+ON = {"n_steps": 64, "batch_size": 32, "n_epochs": 2}
+OFF = {"learning_starts": 50, "batch_size": 32, "buffer_size": 1000}
+SMALL = {"net_arch": [16]}
+CASES = {
+    "PPO": ("CartPole-v1", ON),
+    "PPO continuous": ("Pendulum-v1", ON),
+    "PPO with gSDE": ("Pendulum-v1", ON | {"use_sde": True}),
+    "A2C": ("CartPole-v1", {"n_steps": 16}),
+    "TRPO": ("CartPole-v1", {"n_steps": 64, "batch_size": 64}),
+    "DQN": ("CartPole-v1", OFF),
+    "QRDQN": ("CartPole-v1", OFF),
+    "SAC": ("Pendulum-v1", OFF),
+    "TD3": ("Pendulum-v1", OFF),
+    "TQC": ("Pendulum-v1", OFF),
+}
+
+
+def make(name, envs=2, seed=0, wrapper=None, **changes):
+    """Return a small model; making it seeds everything random."""
+    env, settings = CASES[name]
+    algorithm = getattr(sb3, name.split()[0], None) or getattr(sb3_contrib, name.split()[0])
+    one = (lambda: wrapper(gymnasium.make(env))) if wrapper else env
+    envs = make_vec_env(one, envs if "n_steps" in settings else 1, seed=seed)
+    settings = settings | changes | {"policy_kwargs": dict(SMALL)}  # SB3 writes into it
+    return algorithm("MlpPolicy", envs, seed=seed, **settings)
+
+
+def watched(model, steps, folder=None, **options):
+    callback = watch(
+        model, folder, total_timesteps=steps, every=options.pop("every", 128), **options
+    )
+    model.learn(steps, callback=callback)
+    assert not callback.failure
+    return callback
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_leaves_no_trace(name, tmp_path):
+    plain = make(name).learn(400)
+    seen = make(name)
+    callback = watched(seen, 400, tmp_path)
+    for mine, theirs in zip(plain.policy.parameters(), seen.policy.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    history = read(tmp_path)
+    assert history.rows >= 2
+    assert history.facts.algo == name.split()[0]
+    assert np.isfinite(history["optimiser/update_ratio"]).all()
+    assert callback.report().checks == diagnose(tmp_path).checks
+    seen.save(tmp_path / "model.zip")  # nothing of the watch is in the model
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Names that real trainings write, of several algorithms together."""
+    names = set()
+    for name, steps in {
+        "PPO": 1200,
+        "PPO continuous": 1600,
+        "SAC": 2600,
+        "TD3": 500,
+        "DQN": 900,
+    }.items():
+        model = make(name, envs=8, **({"gamma": 0.9} if name == "SAC" else {}))
+        if name == "PPO continuous":  # observations normalised, as in most trainings
+            env = sb3.common.vec_env.VecNormalize(make_vec_env("Pendulum-v1", 2, seed=0))
+            model = sb3.PPO(
+                "MlpPolicy", env, seed=0, policy_kwargs=dict(SMALL), **ON | {"n_steps": 256}
+            )
+        names |= set(columns_of(watched(model, steps)._monitor.history))
+    return names
+
+
+@pytest.mark.parametrize("rule", rules_of(), ids=lambda rule: rule.name)
+def test_every_rule_reads_names_that_are_written(rule, recorded):
+    missing = set(rule.needs) - recorded
+    assert not missing
+
+
+class BrokenReward(gymnasium.Wrapper):
+    """A reward that is not a number, once."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, np.nan if self.steps == 300 else reward, terminated, truncated, info
+
+
+class NoReward(gymnasium.Wrapper):
+    """Nothing to learn: the same reward at every step of episodes of one length."""
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, 1.0, terminated, truncated, info
+
+
+def shared_critics(model):
+    model.policy.critic.q_networks[1] = model.policy.critic.q_networks[0]
+    target = model.policy.critic_target
+    target.q_networks[1] = target.q_networks[0]
+
+
+def nearly_deterministic(model):
+    with torch.no_grad():
+        model.policy.log_std.fill_(-6)
+
+
+def nothing(model):
+    """Nothing is broken by hand."""
+
+
+FAULTS = {
+    "learning rate far too high": (
+        "PPO", {"learning_rate": 3.0}, nothing, None, {"policy.kl-too-large"}),
+    "learning rate of nothing": (
+        "PPO", {"learning_rate": 1e-12}, nothing, None, {"optimiser.steps-vanish"}),
+    "policy without noise": (
+        "PPO continuous", {}, nearly_deterministic, None, {"policy.entropy-collapsed"}),
+    "one critic for two": ("SAC", {}, shared_critics, None, {"value.twins-identical"}),
+    "no reward": ("PPO continuous", {}, nothing, NoReward, {"reward.constant"}),
+    "clip range of nothing": (
+        "PPO", {"clip_range": 0.005, "learning_rate": 1e-5}, nothing, None,
+        {"configuration.clip-range-tiny"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_named_through_the_real_path(fault, tmp_path):
+    name, changes, breaks, wrapper, expected = FAULTS[fault]
+    steps = 6000 if name.startswith("PPO") else 1500
+    faulty, healthy = make(name, wrapper=wrapper, **changes), make(name)
+    breaks(faulty)
+    live = watched(faulty, steps, tmp_path / "faulty")
+    watched(healthy, steps, tmp_path / "healthy")
+    report = diagnose(tmp_path / "faulty")
+    causes = {found.cause for found in report.findings}
+    assert expected <= causes
+    assert expected <= {found.cause for found in live._monitor.findings}
+    assert not expected & {found.cause for found in diagnose(tmp_path / "healthy").findings}
+    assert report.verdict not in ("HEALTHY", "NOT_CONVERGED")
+
+
+def test_what_is_no_number_is_traced_to_where_it_was_seen_first(tmp_path):
+    model = make("PPO", wrapper=BrokenReward)
+    callback = watch(model, tmp_path, total_timesteps=2000, every=128)
+    with pytest.raises(ValueError, match=r"Normal|Categorical|constraint|invalid"):
+        model.learn(2000, callback=callback)
+    report = diagnose(tmp_path)
+    (found,) = [f for f in callback._monitor.findings if f.cause == "optimiser.not-finite"]
+    assert found.evidence[0].where.startswith("rewards of the rollout")
+    assert found.step <= 768
+    assert report.verdict == "BROKEN"
+    assert report.findings[0].cause == "optimiser.not-finite"
+
+
+def test_stops_at_the_first_error_if_asked(tmp_path):
+    model = make("PPO", wrapper=BrokenReward)
+    callback = watch(model, tmp_path, total_timesteps=2000, every=128, stop_on_error=True)
+    with pytest.raises(AlertError, match=r"optimiser\.not-finite"):
+        model.learn(2000, callback=callback)
+    assert model.num_timesteps < 1000
+
+
+@pytest.mark.parametrize(("name", "look"), [("PPO", OnPolicyLook), ("SAC", OffPolicyLook)])
+def test_an_error_of_the_watch_does_not_end_the_training(name, look, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(look, "finish", fail)
+    model = make(name)
+    callback = watch(model, total_timesteps=500, every=128)
+    model.learn(500, callback=callback)
+    assert model.num_timesteps >= 500
+    assert callback.failure == "watching failed: RuntimeError: ours"
+
+
+def test_is_public():
+    assert plumbrl.watch is watch
+    assert plumbrl.diagnose is diagnose
