@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 LAYERS = [
-    {"findings", "errors"},
+    {"findings", "errors", "shipped"},
     {"metrics", "snapshots", "causes", "history"},
     {"rules", "oracles", "shaping"},
     {"monitor", "logs", "runs"},
@@ -22,7 +22,7 @@ LAYERS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 NUMPY_ONLY = {"metrics", "rules", "oracles", "diagnosis", "logs", "snapshots", "findings", "causes"}
-NUMPY_ONLY |= {"history", "shaping"}  # and Gymnasium
+NUMPY_ONLY |= {"history", "shaping", "shipped"}  # and Gymnasium
 HEAVY = {"torch", "stable_baselines3", "mujoco", "matplotlib", "ballbot", "tensorboard"}
 
 

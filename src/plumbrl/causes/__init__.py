@@ -7,11 +7,11 @@ from functools import cache
 from importlib import resources
 from typing import cast
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from plumbrl.errors import unknown
 from plumbrl.findings import Component, Evidence, Finding, Severity
+from plumbrl.shipped import table as shipped_table
 
 
 class Cause(BaseModel):
@@ -43,7 +43,7 @@ def catalogue() -> dict[str, Cause]:
     for file in sorted(resources.files("plumbrl.causes").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".yaml"):
             component = file.name.removesuffix(".yaml")
-            for name, entry in yaml.safe_load(file.read_text()).items():
+            for name, entry in shipped_table("plumbrl.causes", file.name).items():
                 entries[f"{component}.{name}"] = Cause(id=f"{component}.{name}", **entry)
     return entries
 

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
-from importlib import resources
-
-import yaml
 
 from plumbrl.findings import Finding
+from plumbrl.shipped import table as shipped_table
 
 SLACK = 0.05
 """A cause may be noticed later than what follows from it, by this share of the steps seen."""
@@ -22,8 +20,10 @@ ORDER = {"error": 0, "warning": 1, "info": 2}
 @cache
 def edges() -> dict[str, tuple[str, ...]]:
     """Return what each cause explains, as patterns of ids."""
-    text = resources.files("plumbrl.diagnosis").joinpath("graph.yaml").read_text()
-    return {cause: tuple(patterns) for cause, patterns in yaml.safe_load(text).items()}
+    return {
+        cause: tuple(patterns)
+        for cause, patterns in shipped_table("plumbrl.diagnosis", "graph.yaml").items()
+    }
 
 
 def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:

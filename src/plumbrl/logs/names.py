@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.lib.stride_tricks import sliding_window_view
+
+from plumbrl.shipped import table as shipped_table
 
 Array = np.ndarray
 UNNAMED = ("step", "_step")
@@ -33,7 +33,7 @@ class Name:
 @cache
 def table() -> dict[str, Any]:
     """Return the whole table."""
-    return yaml.safe_load(files("plumbrl.logs").joinpath("names.yaml").read_text("utf-8"))
+    return shipped_table("plumbrl.logs", "names.yaml")
 
 
 @cache

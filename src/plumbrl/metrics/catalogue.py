@@ -1,10 +1,10 @@
 """What every recorded number means; the words are in ``catalogue.yaml``."""
 
 from functools import cache
-from importlib import resources
 
-import yaml
 from pydantic import BaseModel, ConfigDict
+
+from plumbrl.shipped import table as shipped_table
 
 
 class Described(BaseModel):
@@ -25,9 +25,8 @@ class Described(BaseModel):
 @cache
 def described() -> dict[str, Described]:
     """Return every recorded name and what it means."""
-    text = (resources.files("plumbrl.metrics") / "catalogue.yaml").read_text()
     return {
         f"{group}/{name}": Described(**entry)
-        for group, entries in yaml.safe_load(text).items()
+        for group, entries in shipped_table("plumbrl.metrics", "catalogue.yaml").items()
         for name, entry in entries.items()
     }

@@ -53,15 +53,17 @@ def gain_so_far(columns: dict[str, Array], facts: Facts) -> Array:
     """Return the best smoothed return up to each row less that of the start, (n,).
 
     Less that of random actions, where it is known. The start is the median of the first five
-    returns: the very first are of the episodes that ended soonest. NaN before the fifth.
+    returns: the very first are of the episodes that ended soonest. NaN before the fifth
+    return.
     """
     key = return_column(columns)
     assert key is not None
     smooth = trailing_median(filled(columns[key]), SMOOTH)
     known = np.flatnonzero(np.isfinite(columns[key]))[:SMOOTH]
-    base = facts.random_return
-    if base is None:
-        base = float(np.median(columns[key][known])) if len(known) == SMOOTH else np.nan
+    if len(known) < SMOOTH:
+        return np.full(len(smooth), np.nan)
+    start = float(np.median(columns[key][known]))
+    base = start if facts.random_return is None else facts.random_return
     late = np.arange(len(smooth)) >= known[-1]
     return np.where(late, np.fmax.accumulate(np.where(late, smooth, -np.inf)) - base, np.nan)
 

@@ -6,11 +6,9 @@ that depend on scale are taken from reference bands, measured on healthy runs (`
 """
 
 from functools import cache
-from importlib import resources
 from typing import Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from plumbrl.findings import Severity
@@ -18,6 +16,7 @@ from plumbrl.history import Facts
 from plumbrl.metrics.trends import growth, trailing_median
 from plumbrl.rules.derived import share_of_start
 from plumbrl.rules.rule import Array, Columns, Rule, Verdicts
+from plumbrl.shipped import table as shipped_table
 
 ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO", "RecurrentPPO", "TRPOPPO", "MMRKHS")
 WINDOW = 20
@@ -72,15 +71,15 @@ class Entry(BaseModel):
 @cache
 def table(name: str = "table") -> dict[str, Entry]:
     """Return the entries of a table that ships with the package, by name."""
-    text = resources.files("plumbrl.rules").joinpath(f"{name}.yaml").read_text()
-    return {key: Entry(**entry) for key, entry in yaml.safe_load(text).items()}
+    return {
+        key: Entry(**entry) for key, entry in shipped_table("plumbrl.rules", f"{name}.yaml").items()
+    }
 
 
 @cache
 def bands() -> dict[str, dict[str, dict[str, float]]]:
     """Return the ends of the healthy bands, by family and metric."""
-    text = resources.files("plumbrl.rules").joinpath("bands.yaml").read_text()
-    return yaml.safe_load(text)
+    return shipped_table("plumbrl.rules", "bands.yaml")
 
 
 @cache

@@ -39,7 +39,7 @@ class Watching:
         if not config.watch:
             return
         facts = facts_of(model, config.total_timesteps, config.env.id.rpartition(":")[2])
-        header, *rows = _lines(folder, saved["rows"]) if saved else [None]
+        header, *rows = _lines(folder, saved["rows"]) if saved else [{}]
         if header:  # what a schedule has reached since is not how the training began
             facts = replace(Facts.of(header["facts"]), total_timesteps=config.total_timesteps)
         self._monitor = Monitor(facts, folder.path, (self._note,), config.stop_on_error)
@@ -87,8 +87,8 @@ class Watching:
         self._folder.add_finding(found, by)
 
 
-def _lines(folder: RunFolder, rows: int) -> list[Any]:
+def _lines(folder: RunFolder, rows: int) -> list[dict[str, Any]]:
     """Return the header of the file and the rows that the state knows."""
     file = folder.path / FILE
     lines = file.read_text().splitlines()[: rows + 1] if file.exists() else []
-    return [json.loads(line) for line in lines] or [None]
+    return [json.loads(line) for line in lines] or [{}]

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib import resources
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from plumbrl.history import History
@@ -16,6 +14,7 @@ from plumbrl.report.page.drawing import COLOURS
 from plumbrl.report.page.markup import Markup, joined, tag
 from plumbrl.report.page.numbers import count
 from plumbrl.report.page.parts import Frame, Line, Mark
+from plumbrl.shipped import table as shipped_table
 
 COUNTERS = {"update", "time/iterations", "time/total_timesteps", "time/time_elapsed",
             "train/n_updates"}  # fmt: skip
@@ -42,8 +41,7 @@ class Group(BaseModel):
 @cache
 def groups() -> tuple[Group, ...]:
     """Return the groups in the order of the page."""
-    text = resources.files("plumbrl.report.page").joinpath("curves.yaml").read_text()
-    return tuple(Group(**entry) for entry in yaml.safe_load(text))
+    return tuple(Group(**entry) for entry in shipped_table("plumbrl.report.page", "curves.yaml"))
 
 
 def frame_of(history: History, more: int = 0) -> Frame:
