@@ -57,7 +57,7 @@ PAIRS: dict[str, dict[str, Any]] = {
         target_update_interval=10, train_freq=256, gradient_steps=128,
         exploration_fraction=0.16, exploration_final_eps=0.04, net_arch=[256, 256], n_quantiles=10,
     ),
-    "sac-pendulum": dict(algo="SAC", env="Pendulum-v1", envs=1, steps=8_000, solved=-300,
+    "sac-pendulum": dict(algo="SAC", env="Pendulum-v1", envs=1, steps=10_000, solved=-300,
                          learning_rate=1e-3, net_arch=[64, 64]),
     "td3-pendulum": dict(algo="TD3", env="Pendulum-v1", envs=1, steps=10_000, solved=-300,
                          learning_rate=1e-3, action_noise=0.1, net_arch=[64, 64],
@@ -109,10 +109,78 @@ def train(name: str, seed: int, folder: Path) -> None:
     monitor = Monitor(facts_of(model, pair["steps"], pair["env"]), folder)
     watch = Watch(monitor)
     model.learn(pair["steps"], callback=watch)
-    reached = float(np.mean([episode["r"] for episode in list(model.ep_info_buffer)[-50:]]))
+    reached = float(np.mean([episode["r"] for episode in list(model.ep_info_buffer)[-10:]]))
     result = {"pair": name, "seed": seed, "reached": reached, "failure": watch.failure}
     (folder / "result.json").write_text(json.dumps(result | {"solved": reached >= pair["solved"]}))
     print(json.dumps(result), flush=True)
+
+
+def finished(out: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return every run that has come to its end, with what it reached."""
+    results = sorted(out.glob("*/result.json"))
+    return [(file.parent, json.loads(file.read_text())) for file in results]
+
+
+def judge(out: Path) -> None:
+    """Print who is accused, by our rules and by the classic ones; a run counts if it is solved."""
+    from plumbrl.diagnosis import diagnose_history
+    from plumbrl.logs import read
+    from plumbrl.metrics.statistics import rate_interval
+    from plumbrl.rules import alerts_of
+
+    solved = [(folder, result) for folder, result in finished(out) if result["solved"]]
+    accused: dict[str, dict[str, list[bool]]] = {}
+    for folder, result in solved:
+        history = read(folder)
+        for rules in ("default", "classic"):
+            alerts = [a for a in alerts_of(history, rules) if a.finding.severity != "info"]
+            report = diagnose_history(history, folder.name, rules=rules)
+            found = [f for f in report.findings if f.severity != "info"]
+            bad = bool(alerts or found) if rules == "default" else bool(alerts)
+            accused.setdefault(result["pair"], {}).setdefault(rules, []).append(bad)
+            if bad and rules == "default":
+                print(folder.name, report.verdict, [a.rule.name for a in alerts])
+    print("| pair | solved | accused by plumbrl | accused by the classic rules |")
+    print("|---|---|---|---|")
+    for pair, by in accused.items():
+        ours, theirs = by["default"], by["classic"]
+        print(f"| {pair} | {len(ours)} | {sum(ours)} | {sum(theirs)} |")
+    for rules in ("default", "classic"):
+        every = [one for by in accused.values() for one in by[rules]]
+        print(f"{rules}: {sum(every)} of {len(every)}, {rate_interval(sum(every), len(every))}")
+    failed = [folder.name for folder, result in finished(out) if not result["solved"]]
+    print(f"not solved, not counted: {', '.join(failed) or 'none'}")
+
+
+def bands(out: Path, file: Path) -> None:
+    """Write the ends of the healthy bands: 0.5 and 99.5 % of the rows of solved runs."""
+    import yaml
+
+    from plumbrl.logs import read
+    from plumbrl.rules.table import Band, family, table
+    from plumbrl.rules.table import bands as old
+
+    entries = table().values()
+    wanted = {e.metric for e in entries if isinstance(e.above, Band) or isinstance(e.below, Band)}
+    rows: dict[str, dict[str, list[np.ndarray]]] = {}
+    for folder, result in finished(out):
+        if result["solved"]:
+            history = read(folder)
+            for metric in wanted & set(history):
+                values = history.points(metric)[1]
+                rows.setdefault(family(history.facts), {}).setdefault(metric, []).append(values)
+    ends = {
+        kind: {metric: _ends(np.concatenate(parts)) for metric, parts in sorted(metrics.items())}
+        for kind, metrics in sorted(rows.items())
+    }
+    head = "# Ends of the bands of healthy runs; measured by benchmarks/healthy.py --bands.\n"
+    file.write_text(head + yaml.safe_dump(ends, sort_keys=True))
+    print(f"{len(old())} families before, {len(ends)} now: {file}")
+
+
+def _ends(values: np.ndarray) -> dict[str, float]:
+    low, high = np.percentile(values[np.isfinite(values)], [0.5, 99.5])
+    return {"low": float(f"{low:.3g}"), "high": float(f"{high:.3g}")}
 
 
 def main() -> None:
@@ -122,7 +190,17 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--pairs", nargs="*", default=list(PAIRS), choices=list(PAIRS))
     parser.add_argument("--out", type=Path, default=Path("runs/healthy"))
+    parser.add_argument("--judge", type=Path)
+    parser.add_argument("--bands", type=Path)
     options = parser.parse_args()
+    if options.bands or options.judge:
+        if options.bands:
+            import plumbrl.rules
+
+            bands(options.bands, Path(plumbrl.rules.__file__).with_name("bands.yaml"))
+        else:
+            judge(options.judge)
+        return
     import torch
 
     torch.set_num_threads(1)
@@ -133,6 +211,7 @@ def main() -> None:
             if not (folder / "result.json").exists():
                 (folder / "metrics.jsonl").unlink(missing_ok=True)
                 train(name, seed, folder)
+    judge(options.out)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from plumbrl.metrics.episodes import Evaluation
 from plumbrl.metrics.statistics import Interval
 
 BETTER = "better than random actions"
+WORKS = "a classical controller is better than random actions"
 BEST = "better than the best classical controller"
 
 
@@ -44,12 +45,18 @@ def evaluated(evaluations: Sequence[Evaluation], step: int) -> Evaluated:
     learned = gain.low > 0
     verdict = "passed" if learned else "failed"
     checks = [Check(BETTER, verdict, f"paired difference in return: {gain}")]
+    best = max(baselines, key=lambda e: e.return_interval().estimate, default=None)
     if not learned:
-        found = _finding("task.no-better-than-random", gain, chance, step)
-        return Evaluated(False, True, (found,), tuple(checks))
-    if not baselines:
+        found = [_finding("task.no-better-than-random", gain, chance, step)]
+        if best is not None:
+            lead = best.gain_over(chance)
+            works = lead.low > 0
+            checks.append(Check(WORKS, "passed" if works else "failed", f"{best.policy}: {lead}"))
+            if not works:
+                found.insert(0, _finding("environment.baseline-fails", lead, chance, step))
+        return Evaluated(False, True, tuple(found), tuple(checks))
+    if best is None:
         return Evaluated(True, True, (), tuple(checks))
-    best = max(baselines, key=lambda e: e.return_interval().estimate)
     margin = trained.gain_over(best)
     known = "passed" if margin.low > 0 else "failed" if margin.high < 0 else "inconclusive"
     checks.append(Check(BEST, known, f"difference in return to {best.policy}: {margin}"))

@@ -56,14 +56,19 @@ def _next(report: Report) -> list[RenderableType]:
 
 
 def _checked(report: Report) -> list[RenderableType]:
-    """Return a line per check that looked, and one for all that did not."""
+    """Return a line per check with something to say, and one each for silent and skipped ones."""
     lines: list[RenderableType] = []
+    silent = [c.name for c in report.checks if c.verdict == "passed" and not c.reason]
     for check in report.checks:
-        if check.verdict != "skipped":
+        if check.verdict != "skipped" and check.name not in silent:
             style, mark = MARKS[check.verdict]
             line = Text(f"{mark} ", style=style)
             line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
             lines.append(line)
+    if silent:
+        style, mark = MARKS["passed"]
+        line = Text(f"{mark} ", style=style).append(f"{len(silent)} silent", style="default")
+        lines.append(line.append(f"  {', '.join(silent)}", style="dim"))
     skipped = sum(check.verdict == "skipped" for check in report.checks)
     if skipped:
         said = f"– {skipped} more do not apply here; --json says why"
