@@ -29,8 +29,9 @@ def classify(values: np.ndarray) -> CurveClass:
     """
     if len(values) < FEW:
         return "unclear"
+    values = values / max(float(np.abs(values).max()), 1e-300)  # squares must not overflow
     low, middle, high = np.percentile(values, [25, 50, 75])
-    if high - low <= FLAT * abs(middle):
+    if high - low <= FLAT * abs(middle) or not values.std() > 0:
         return "not learning"
     zigzag = float(np.sqrt(np.mean(np.diff(values) ** 2)) / values.std())
     third = len(values) // 3

@@ -8,6 +8,7 @@ import numpy as np
 from plumbrl.causes import finding
 from plumbrl.findings import Check, Evidence, Finding
 from plumbrl.history import History
+from plumbrl.metrics.arithmetic import quiet
 from plumbrl.metrics.statistics import Interval
 from plumbrl.metrics.trends import gain, last_peak, mann_kendall, plateau_since
 from plumbrl.rules import columns_of
@@ -48,6 +49,7 @@ class Learning:
     check: Check
 
 
+@quiet
 def learning_of(history: History) -> Learning:
     """Return what the returns of a history say."""
     key = return_column({name: history[name] for name in history})
