@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from plumbrl.causes import catalogue, finding
 from plumbrl.diagnosis import diagnose_history
+from plumbrl.diagnosis.advice import next_step
 from plumbrl.diagnosis.graph import edges, ranked
-from plumbrl.findings import Evidence
+from plumbrl.findings import Check, Evidence
 from plumbrl.history import Facts, History
 from plumbrl.logs import read
 from plumbrl.monitor.monitor import FILE, AlertError, Monitor
@@ -372,3 +373,16 @@ def test_everything_that_was_looked_at_is_listed():
     assert verdicts["gradient explosion"] == "passed"
     assert verdicts["q diverges"] == "skipped"
     assert report.exit_code == 3
+
+
+def test_hyper_parameters_come_after_bugs():
+    """Settings are advised at once only where exact checks speak for the trainer."""
+    passed = [Check(f"identity {i}", "passed") for i in range(5)]
+    failed = [*passed, Check("identity 5", "failed")]
+    assert next_step("NOT_LEARNING", (), passed, "run", "PPO").startswith("No bug was found")
+    for checks in ([], passed[:4], failed):
+        said = next_step("NOT_LEARNING", (), checks, "run", "PPO")
+        assert said.startswith("Rule out bugs first: plumbrl probe --algo sb3:PPO")
+    assert "learning_rate: x 10" in next_step("NOT_LEARNING", (), passed, "run", "PPO")
+    assert "weight_decay: x 5" in next_step("OVERFITTING", (), passed, "run", "PPO")
+    assert "learning_rate: x 0.1" in next_step("UNHEALTHY", (), passed, "run", None)

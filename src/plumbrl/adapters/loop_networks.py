@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plumbrl.adapters.gpu import gpu_numbers
 from plumbrl.adapters.torch_layers import activations
 from plumbrl.adapters.torch_layers import numbers as layer_numbers
 from plumbrl.adapters.torch_update import UpdateWatch, first_not_finite
@@ -64,6 +65,11 @@ class Networks:
             if name.endswith(NOISE):
                 return np.exp(tensor.detach().cpu().double().numpy().ravel())
         return None
+
+    def gpu(self) -> Numbers:
+        """Return the numbers of the GPU that they are on; empty if they are on none."""
+        first = next(iter(self.tensors.values()), None)
+        return {} if first is None else gpu_numbers(first.device)
 
 
 class Look:

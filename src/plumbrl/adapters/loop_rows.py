@@ -130,6 +130,8 @@ class Rows:
         ratio = given.get("log_ratio", given.get("logratio"))
         if ratio is not None:
             found |= of_ratio(ratio)
+        if self._networks is not None:
+            found |= self._networks.gpu()
         noise = self._networks.noise() if self._networks else None
         if noise is not None:
             found |= of_noise(noise, self._bounds)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from plumbrl.diagnosis.advice import next_step
 from plumbrl.diagnosis.broken import broken_numbers
 from plumbrl.diagnosis.curves import curve_checks
 from plumbrl.diagnosis.evaluated import Evaluated, evaluated
@@ -17,7 +18,6 @@ from plumbrl.rules import Alert, alerts_of, looked_at
 NOT_EXPLORING = {"policy.entropy-collapsed", "policy.alpha-collapsed",
                  "policy.action-dimension-collapsed", "policy.saturated"}  # fmt: skip
 OVERFITTING = {"task.overfits", "value.overfits"}
-PROBED = ("PPO", "A2C", "SAC", "TD3", "DQN")
 LONG = 0.5
 """An alert that held in more of the rows counts even if it is gone at the end."""
 EXACT = 1.0
@@ -61,7 +61,7 @@ def diagnose_history(
     verdict = _verdict(told, learning, judged, bool(over))
     ruled = _rule_checks(history, alerts, rules)
     lines = (*checks, *judged.checks, grows, *ruled, *curve_checks(history))
-    step = _next(verdict, told, subject, history.facts.algo)
+    step = next_step(verdict, told, checks, subject, history.facts.algo)
     return Report(subject, verdict, tuple(told), lines, step)
 
 
@@ -126,19 +126,3 @@ def _rule_checks(history: History, alerts: Sequence[Alert], rules: str) -> list[
         else:
             lines.append(Check(name, "skipped" if why else "passed", why))
     return lines
-
-
-def _next(verdict: RunVerdict, told: Sequence[Finding], subject: str, algo: str | None) -> str:
-    """Bugs before hyper-parameters: probes come first where nothing exact has been checked."""
-    probe = f"plumbrl probe --algo {f'sb3:{algo}' if algo in PROBED else 'MODULE:NAME'}"
-    if verdict == "HEALTHY":
-        return f"plumbrl evaluate {subject}"
-    if verdict == "NOT_CONVERGED":
-        return f"plumbrl train --resume {subject} --total_timesteps MORE"
-    if verdict == "BROKEN":
-        return f"Mend the first finding, then: {probe}"
-    if verdict == "INCONCLUSIVE":
-        return "Log returns (rollout/ep_rew_mean), or train under watch: plumbrl train CONFIG"
-    changes = ", ".join(f"{k}: {v}" for f in told[:1] for k, v in f.change.items())
-    advice = f", then try {changes}" if changes else ""
-    return f"Rule out bugs first: {probe}{advice}"

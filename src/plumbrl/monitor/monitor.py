@@ -37,6 +37,7 @@ class Monitor:
         stop_on_error: Raise `AlertError` at the first finding that is an error.
 
     Attributes:
+        folder: As given.
         findings: Raised so far, in order.
         known: Causes that were raised so far, or in an earlier part of the run.
     """
@@ -50,7 +51,7 @@ class Monitor:
     ) -> None:
         self._rows = GrowingHistory(facts)
         self._sinks, self._stop = list(sinks), stop_on_error
-        self._file = None if folder is None else folder / FILE
+        self.folder, self._file = folder, None if folder is None else folder / FILE
         self._judged = 0
         self.known: set[str] = set()
         self.findings: list[Finding] = []

@@ -120,7 +120,9 @@ def of_draw(draw: Draw) -> Numbers:
         "value/outside_feasible": _outside(d),
     }
     if d.q_values.shape[1] > 1:
-        numbers["value/twin_gap"] = value.twin_gap(first, d.q_values[:, 1])
+        second = d.q_values[:, 1]
+        numbers["value/twin_gap"] = value.twin_gap(first, second)
+        numbers["value/q_spread"] = abs(float(first.mean() - second.mean()))
     if d.targets is not None:
         errors = value.td_error_stats(d.targets - first, d.terminal)
         numbers["value/td_abs_mean"] = errors["abs_mean"]

@@ -15,6 +15,7 @@ from plumbrl.adapters.torch_update import UpdateWatch, first_not_finite
 from plumbrl.metrics import gradients
 from plumbrl.monitor import numbers as named
 from plumbrl.snapshots.numbers import Change, Rollout
+from plumbrl.snapshots.trace import last_episode
 
 Array = np.ndarray
 Numbers = dict[str, float]
@@ -34,6 +35,11 @@ class OnPolicyLook:
         dones: Whether the last step ended an episode, (B,).
         seed: Of the choice of rows.
         signal: Whether to ask if advantages say more than chance; takes a few backward passes.
+
+    Attributes:
+        numbers: Found so far.
+        not_finite: What was found to hold NaN or infinity first; empty if nothing was.
+        trace: An episode of the rollout; None if there is no whole one in it.
     """
 
     def __init__(self, model: Any, dones: Array, seed: int, signal: bool) -> None:
@@ -42,6 +48,8 @@ class OnPolicyLook:
         rollout = _rollout(model, dones)
         self.not_finite = _bad_input(buffer)
         self.numbers: Numbers = {} if self.not_finite else named.of_rollout(rollout)
+        begins = buffer.episode_starts[0]
+        self.trace = last_episode(rollout, begins, model.num_timesteps)
         rng = np.random.default_rng([seed, model.num_timesteps])
         self._rows = _Rows(buffer, rng) if _can_be_asked(model) else None
         samples = rollout.rewards.size

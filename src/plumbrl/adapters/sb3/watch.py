@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
+from plumbrl.adapters.gpu import gpu_numbers
 from plumbrl.adapters.sb3.eyes import wrapped
 from plumbrl.adapters.sb3.facts import facts_of
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
@@ -20,6 +21,7 @@ from plumbrl.diagnosis import diagnose_history
 from plumbrl.findings import Report
 from plumbrl.metrics import data
 from plumbrl.monitor.monitor import Monitor, Sink
+from plumbrl.runs.value_trace import write_trace
 
 Numbers = dict[str, float]
 ROWS = 400
@@ -45,7 +47,8 @@ def watch(
 
     Args:
         model: Any algorithm of stable_baselines3 or sb3_contrib.
-        folder: Gets ``metrics.jsonl``, which `plumbrl diagnose` reads; None keeps it in memory.
+        folder: Gets ``metrics.jsonl``, which `plumbrl diagnose` reads, and ``value_trace.json``;
+            None keeps numbers in memory.
         total_timesteps: That it will learn; rules are silent for a share of them at the start.
         every: Timesteps between rows; None for about 400 rows in a training.
         sinks: Called with each finding when it is raised.
@@ -190,17 +193,24 @@ class Watch(BaseCallback):
         look, self._look = self._look, None
         if look is not None:
             self._at = self.num_timesteps
+            self._guarded(lambda: self._keep(look))
             numbers = {**self._logged(), **look.numbers, **self._around(look)}
             self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
 
+    def _keep(self, look: Any) -> None:
+        """Write the episode that was looked at, if there is one."""
+        trace, folder = getattr(look, "trace", None), self._monitor.folder
+        if trace is not None and folder is not None:
+            write_trace(folder, trace)
+
     def _around(self, look: Any) -> Numbers:
-        """Return what is known beside the update: speed, growth, the normaliser."""
+        """Return what is known beside the update: speed, growth, the normaliser, the GPU."""
         found = {"time/actor_per_second": self._actor}
         norm = look.numbers.get("optimiser/weight_norm")
         if norm is not None and np.isfinite(norm):
             self._first_norm = self._first_norm or norm
             found["optimiser/weight_growth"] = norm / self._first_norm
-        return found | self._normaliser()
+        return found | self._normaliser() | gpu_numbers(self.model.device)
 
     def _normaliser(self) -> Numbers:
         env: Any = unwrap_vec_normalize(self.training_env)
