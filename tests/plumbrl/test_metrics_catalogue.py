@@ -16,7 +16,7 @@ RECORDED = {
     "value": "explained_variance explained_variance_held_out residual_variance calibration_slope"
     " calibration_offset terminal_correlation penultimate_correlation mean std min max target_mean"
     " target_std target_min target_max outside_feasible loss_ratio q_mean q_min q_max q_bias"
-    " twin_gap td_abs_mean td_terminal_share target_lag",
+    " twin_gap q_spread td_abs_mean td_terminal_share target_lag",
     "advantage": "mean std abs_max kurtosis",
     "data": "reward_mean reward_std reward_min reward_max reward_snr staleness replay_age replay_ks"
     " normaliser_drift observation_outside observation_dead non_finite",

@@ -11,7 +11,7 @@ from plumbrl.metrics.catalogue import described
 from plumbrl.rules import TABLES, alerts_of, columns_of, looked_at
 from plumbrl.rules.derived import fine
 from plumbrl.rules.rule import apply
-from plumbrl.rules.table import WINDOW, _limit, rules_of, table
+from plumbrl.rules.table import WINDOW, limit_of, rules_of, table
 
 ROWS, EACH = 240, 100
 """Rows of a history, and timesteps between them."""
@@ -40,8 +40,8 @@ def facts_for(entry, rows=ROWS, **changed):
 def levels(entry, facts):
     """What a rule sees on a healthy row and on a bad one, on either side of its limit."""
     e, _ = parts(entry)
-    above = _limit(e.above, e.metric, facts)
-    limit = above if above is not None else _limit(e.below, e.metric, facts)
+    above = limit_of(e.above, e.metric, facts)
+    limit = above if above is not None else limit_of(e.below, e.metric, facts)
     margin = (abs(limit) / 2 or 1.0) * (1 if above is not None else -1)
     healthy, bad = limit - margin, limit + margin
     return (1.0 if e.look == "growth" else healthy), bad

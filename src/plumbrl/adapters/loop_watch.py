@@ -17,7 +17,7 @@ from plumbrl.monitor.monitor import FILE, AlertError, Monitor, Sink
 from plumbrl.runs import RunFolder
 
 T = TypeVar("T")
-ROWS, LEAST = 400, 512
+ROWS, LEAST = 400, 1024
 """Rows that a whole training gets, and timesteps between two of them, at least."""
 EXACT = "optimiser.not-finite"
 

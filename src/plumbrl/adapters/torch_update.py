@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from plumbrl.adapters.wrapping import wrapped
 from plumbrl.metrics import gradients
 
 Numbers = dict[str, float]
@@ -54,7 +55,7 @@ class UpdateWatch:
         with ExitStack() as stack:
             hook = register_optimizer_step_pre_hook(self._before_step)
             stack.callback(hook.remove)
-            stack.enter_context(_replaced(torch.nn.utils, "clip_grad_norm_", self._clipping))
+            stack.enter_context(wrapped(torch.nn.utils, "clip_grad_norm_", self._clipping))
             yield
 
     def _clipping(
@@ -179,13 +180,3 @@ def first_not_finite(tensors: Mapping[str, torch.Tensor]) -> str:
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             return name
     return ""
-
-
-@contextmanager
-def _replaced(module: Any, name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
-    original = getattr(module, name)
-    setattr(module, name, lambda *args, **kwargs: stand_in(original, *args, **kwargs))
-    try:
-        yield
-    finally:
-        setattr(module, name, original)

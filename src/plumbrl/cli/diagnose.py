@@ -37,6 +37,7 @@ def run(args: list[str]) -> int:
     from plumbrl.logs import read
     from plumbrl.report.console import print_report, speak_plainly
     from plumbrl.report.html import write_page
+    from plumbrl.runs.value_trace import read_trace
 
     history = read(options.path)
     report = diagnose_with(history, options.path, rules=options.rules)
@@ -45,7 +46,7 @@ def run(args: list[str]) -> int:
     ours = options.path / "report.html" if (options.path / "manifest.json").is_file() else None
     page = options.html or ours
     if page is not None:
-        write_page(page, report, history)
+        write_page(page, report, history, trace=read_trace(options.path))
     if options.json:
         print(report.to_json())
         return report.exit_code

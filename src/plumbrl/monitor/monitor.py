@@ -14,8 +14,8 @@ from plumbrl.monitor.growing import GrowingHistory
 from plumbrl.rules import alerts_of
 
 Sink = Callable[[Finding], None]
-EVERY_ROW = 200
-"""Rows after which rules are applied once per half a per cent of new rows, not at every row."""
+EVERY_ROW = 40
+"""Rows after which rules are applied once per 2 % of new rows, not at every row."""
 FILE = "metrics.jsonl"
 
 
@@ -128,7 +128,7 @@ class Monitor:
 
     def _judge(self, at_once: bool) -> list[Finding]:
         n = len(self._rows)
-        if not at_once and n > EVERY_ROW and n < self._judged * 1.005:
+        if not at_once and n > EVERY_ROW and n < self._judged * 1.02:
             return []
         self._judged = n
         alerts = [alert.finding for alert in alerts_of(self.history)]

@@ -15,6 +15,7 @@ import numpy as np
 from plumbrl.findings import Report
 from plumbrl.history import History
 from plumbrl.report.page.checks import checks, summary
+from plumbrl.report.page.episode import CURVES, episode
 from plumbrl.report.page.findings import findings, marks_of
 from plumbrl.report.page.groups import curves, frame_of
 from plumbrl.report.page.markup import Markup, copied, joined, plain_text, tag
@@ -22,6 +23,7 @@ from plumbrl.report.page.numbers import count, number, percent
 from plumbrl.rules import columns_of
 from plumbrl.rules.derived import return_column
 from plumbrl.runs.files import whole
+from plumbrl.snapshots.trace import Trace
 
 MEANS = {
     "BROKEN": "Something does not do what it says: an exact check failed, and no setting can make "
@@ -42,7 +44,10 @@ COMMAND = re.compile(r"plumbrl [^,;]+")
 
 
 def report_page(
-    report: Report, history: History | None = None, facts: Mapping[str, str] | None = None
+    report: Report,
+    history: History | None = None,
+    facts: Mapping[str, str] | None = None,
+    trace: Trace | None = None,
 ) -> str:
     """Return a report as one HTML page without anything beside it.
 
@@ -50,11 +55,13 @@ def report_page(
         report: What was found.
         history: Numbers of the run, for curves; None if there are none.
         facts: What else to tell about the run, by name.
+        trace: An episode to show step by step.
     """
     known = history if history is not None else History(np.empty(0), {})
-    frame = frame_of(known, more=len(report.findings))
+    frame = frame_of(known, more=len(report.findings) + CURVES * (trace is not None))
     told = findings(report.findings, history, columns_of(known), frame)
-    drawn = curves(known, frame, marks_of(report.findings))
+    shown = episode(trace, frame.most)
+    drawn = joined(curves(known, frame, marks_of(report.findings)), shown)
     sections = {
         "Findings": told,
         "Curves": drawn or tag("p", "No curves were recorded.", class_="dim"),
@@ -79,11 +86,13 @@ def write_page(
     report: Report,
     history: History | None = None,
     facts: Mapping[str, str] | None = None,
+    trace: Trace | None = None,
 ) -> Path:
     """Write `report_page` to a file, whole or not at all; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as temporary:
-        temporary.write_text(report_page(report, history, facts), encoding="utf-8", newline="\n")
+        page = report_page(report, history, facts, trace)
+        temporary.write_text(page, encoding="utf-8", newline="\n")
     return path
 
 

@@ -107,7 +107,7 @@ def _rule(name: str, entry: Entry) -> Rule:
 
 def _judge(entry: Entry, columns: Columns, facts: Facts) -> Verdicts:
     seen = _seen(entry, columns)
-    above, below = (_limit(limit, entry.metric, facts) for limit in (entry.above, entry.below))
+    above, below = (limit_of(limit, entry.metric, facts) for limit in (entry.above, entry.below))
     with np.errstate(invalid="ignore"):
         bad = np.zeros(len(seen), dtype=bool)
         if above is not None:
@@ -138,7 +138,14 @@ def _seen(entry: Entry, columns: Columns) -> Array:
     return np.abs(values) if entry.look == "size" else values
 
 
-def _limit(limit: float | Band | None, metric: str, facts: Facts) -> float | None:
+def limit_of(limit: float | Band | None, metric: str, facts: Facts) -> float | None:
+    """Return what a limit of an entry comes down to; None for none, NaN without a band for it.
+
+    Args:
+        limit: Of the entry.
+        metric: That it is about.
+        facts: Of the run.
+    """
     if limit is None or isinstance(limit, int | float):
         return limit
     measured = bands().get(family(facts), {}).get(metric)

@@ -169,6 +169,9 @@ class TrainConfig(Model):
     eval: EvalSection = EvalSection()
     watch: bool = True
     """Measure what every update does, and raise alerts; see docs/watching.md."""
+    watch_every: Annotated[int, Field(gt=0)] | None = None
+    """Timesteps between two rows of metrics; None: about 400 rows in a training, at least 1,024
+    timesteps apart (256 for off-policy algorithms)."""
     stop_on_error: bool = False
     """Stop at the first alert that is an error, with exit code 4."""
     out: str = "runs"

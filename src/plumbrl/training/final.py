@@ -10,6 +10,7 @@ from plumbrl.logs import read
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.report.html import write_page
 from plumbrl.runs import RunFolder
+from plumbrl.runs.value_trace import read_trace
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_vector
 from plumbrl.training.evaluate import compare
@@ -53,5 +54,5 @@ def conclude(folder: RunFolder, checks: Sequence[Check]) -> Report:
     history = read(folder.path)
     report = diagnose_with(history, folder.path)
     folder.write_report(report)
-    write_page(folder.path / "report.html", report, history)
+    write_page(folder.path / "report.html", report, history, trace=read_trace(folder.path))
     return report

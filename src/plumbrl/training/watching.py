@@ -45,7 +45,7 @@ class Watching:
         self._monitor = Monitor(facts, folder.path, (self._note,), config.stop_on_error)
         if saved:
             self._monitor.go_on(rows, saved["causes"])
-        self._watch = Watch(self._monitor)
+        self._watch = Watch(self._monitor, config.watch_every)
         if saved:
             self._watch.restore(saved["watch"])
 

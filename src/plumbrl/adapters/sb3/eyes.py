@@ -14,24 +14,11 @@ from torch.overrides import TorchFunctionMode
 
 from plumbrl.adapters.sb3.critics import Learner
 from plumbrl.adapters.sb3.gradient_step import Look
+from plumbrl.adapters.wrapping import wrapped
 
 LOSSES = {functional.mse_loss, functional.smooth_l1_loss, functional.huber_loss}
 Looking = Callable[[], Look | None]
 Guard = Callable[[], AbstractContextManager[None]]
-
-
-@contextmanager
-def wrapped(owner: Any, name: str, stand_in: Callable[..., Any]) -> Iterator[None]:
-    """Put `stand_in(original, ...)` before a method of one object, for a while."""
-    original, own = getattr(owner, name), name in vars(owner)
-    setattr(owner, name, lambda *args, **kwargs: stand_in(original, *args, **kwargs))
-    try:
-        yield
-    finally:
-        if own:
-            setattr(owner, name, original)
-        else:
-            delattr(owner, name)
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from plumbrl.adapters.sb3.critics import Learner, why_unseen
-from plumbrl.adapters.sb3.eyes import looking_inside, wrapped
+from plumbrl.adapters.sb3.eyes import looking_inside
 from plumbrl.adapters.sb3.gradient_step import Look
 from plumbrl.adapters.sb3.replay import Recorder
 from plumbrl.adapters.sb3.window import Window, nothing_seen
+from plumbrl.adapters.wrapping import wrapped
 from plumbrl.snapshots.off_policy import OffPolicyUpdate
 
 EARLY = 4096

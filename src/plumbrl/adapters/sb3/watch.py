@@ -12,11 +12,11 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 from plumbrl.adapters.gpu import gpu_numbers
-from plumbrl.adapters.sb3.eyes import wrapped
 from plumbrl.adapters.sb3.facts import facts_of
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.torch_update import first_not_finite
+from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
 from plumbrl.findings import Report
 from plumbrl.metrics import data
@@ -26,7 +26,7 @@ from plumbrl.runs.value_trace import write_trace
 Numbers = dict[str, float]
 ROWS = 400
 """Rows that a whole training gets, at least if it has so many updates."""
-LEAST_ON_POLICY, LEAST_OFF_POLICY = 512, 256
+LEAST_ON_POLICY, LEAST_OFF_POLICY = 1024, 256
 """Timesteps between two rows, at least."""
 SIGNAL_SAMPLES = 256
 """In a rollout, for the signal of advantages to be told from chance."""
