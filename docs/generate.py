@@ -45,9 +45,9 @@ do about it.
   and in the first three rows. One that applies "from the start" has no warm-up.
 - **Fine**: a run is fine while it has learned and holds what it learned. It has learned when its
   best return so far (a median of {SMOOTH} rows) lies above that of random actions, or of its first
-  rows, by {NOISE:g} times its noise; it holds that while no more than {SHORTFALL:.0%} of the gain is lost.
-  Deterministic policies, large gradients and poor fits are healthy then, so that most alerts are
-  silent: they apply "unless fine".
+  rows, by {NOISE:g} times its noise; it holds that while no more than {SHORTFALL:.0%} of the gain
+  is lost. Deterministic policies, large gradients and poor fits are healthy then, so that most
+  alerts are silent: they apply "unless fine".
 - **Cleared**: an alert is cleared for good once its condition has been gone, up to the end, for as
   many rows as it took to raise it. It is still told, but only as a note unless it held in more than
   {LONG:.0%} of the rows.
@@ -60,8 +60,8 @@ CLASSIC = """## The published fixed thresholds
 
 `--rules classic` applies these instead, as they were published, for comparison: in a single row,
 from the start, whether the run is fine or not. Healthy runs raise some of them. Two columns are
-made from others: `classic/entropy` is the negative of `train/entropy_loss`, `classic/return_abs_max`
-the larger size of `value/target_min` and `value/target_max`.
+made from others: `classic/entropy` is the negative of `train/entropy_loss`,
+`classic/return_abs_max` the larger size of `value/target_min` and `value/target_max`.
 """
 
 
@@ -140,11 +140,11 @@ def condition(entry: Entry) -> str:
 def _applies(entry: Entry) -> str:
     late = f"after {entry.warm_up:.0%} of the training" if entry.warm_up else "from the start"
     fine = "unless fine" if entry.unless_fine else "fine or not"
-    return ", ".join([*_only(entry), late, fine])
+    return "; ".join([*_only(entry), late, fine])
 
 
 def _subject(entry: Entry) -> str:
-    name = f"`{entry.metric}`" + (f" over `{entry.over}`" if entry.over else "")
+    name = f"`{entry.metric}`" + (f" / `{entry.over}`" if entry.over else "")
     return LOOKS[entry.look].format(name)
 
 
@@ -175,7 +175,8 @@ def _resolved(entry: Entry, limit: float | Band | None) -> str:
 
 def _only(entry: Entry) -> list[str]:
     """Return what an alert is confined to."""
-    who = [*entry.algos, *([entry.family] if entry.family else [])]
+    who = [", ".join(entry.algos)] if entry.algos else []
+    who += [entry.family] if entry.family else []
     who += [f"{entry.actions} actions"] if entry.actions else []
     return who + ([f"rollouts of {entry.rollout} timesteps or more"] if entry.rollout else [])
 

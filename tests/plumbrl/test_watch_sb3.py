@@ -95,7 +95,7 @@ def recorded():
     return names
 
 
-@pytest.mark.parametrize("rule", rules_of(), ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", [*rules_of(), *rules_of("classic")], ids=lambda rule: rule.name)
 def test_every_rule_reads_names_that_are_written(rule, recorded):
     missing = set(rule.needs) - recorded
     assert not missing

@@ -13,7 +13,7 @@ from plumbrl.adapters.loop_rows import Rows
 from plumbrl.diagnosis import diagnose_history
 from plumbrl.errors import UserError
 from plumbrl.findings import Check, Finding, Report
-from plumbrl.monitor.monitor import FILE, AlertError, Monitor, Sink
+from plumbrl.monitor.monitor import FILE, AlertError, Monitor, Sink, say
 from plumbrl.runs import RunFolder
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Watch:
         action_space: Gymnasium's, of one environment: exploration is judged by its size.
         settings: All arguments of the loop, such as ``vars(args)``.
         every: Timesteps between rows; None for about 400 rows in ``total_timesteps``.
-        sinks: Called with each finding when it is raised.
+        sinks: Called with each finding when it is raised; one line on stderr if not given.
         stop_on_error: Raise `AlertError` at the first finding that is an error.
         **facts: What is known about the run: ``algo``, ``gamma`` and what else `history.Facts`
             holds, by the names that loops have for it, too.
@@ -61,7 +61,7 @@ class Watch:
         action_space: Any = None,
         settings: Mapping[str, Any] | None = None,
         every: int | None = None,
-        sinks: Iterable[Sink] = (),
+        sinks: Iterable[Sink] = (say,),
         stop_on_error: bool = False,
         **facts: Any,
     ) -> None:

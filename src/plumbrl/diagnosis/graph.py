@@ -38,7 +38,7 @@ def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:
     explained = _explained(findings, steps)
     roots = [f for f in findings if not explained[f.cause] or f.confidence == 1]
     rest = [f for f in findings if f not in roots]
-    roots.sort(key=lambda f: (ORDER[f.severity], f.cause in SYMPTOMS, -f.confidence, f.step))
+    roots.sort(key=_first_to_last)
     rest.sort(key=lambda f: (len(_above(f.cause, explained)), f.step))
     return [*roots, *(_consequence(f, explained[f.cause]) for f in rest)]
 
@@ -68,6 +68,13 @@ def _explains(findings: Iterable[Finding], found: Finding, steps: float) -> str:
         if cause is not found and early and _covers(cause.cause, found.cause) and not mutual:
             return cause.cause
     return ""
+
+
+def _first_to_last(found: Finding) -> tuple[bool, bool, int, float, int]:
+    """Hints last, symptoms after causes; then by severity, confidence, and time."""
+    hint = found.severity == "info"
+    symptom = found.cause in SYMPTOMS
+    return hint, symptom, ORDER[found.severity], -found.confidence, found.step
 
 
 def _covers(cause: str, consequence: str) -> bool:

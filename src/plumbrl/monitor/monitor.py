@@ -1,6 +1,7 @@
 """Takes a row of numbers per update, keeps the history, applies the rules, raises alerts."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
@@ -17,6 +18,12 @@ Sink = Callable[[Finding], None]
 EVERY_ROW = 40
 """Rows after which rules are applied once per 2 % of new rows, not at every row."""
 FILE = "metrics.jsonl"
+
+
+def say(found: Finding) -> None:
+    """Tell a finding in one line on stderr: the sink that watches have unless told otherwise."""
+    where = f"plumbrl: {found.severity} at step {found.step:,}: {found.cause}: {found.summary}"
+    print(where, file=sys.stderr)
 
 
 class AlertError(Exception):

@@ -54,6 +54,7 @@ class _Lines(BaseCallback):
         self._total = session.config.total_timesteps
         self._begin = self._last = time.perf_counter()
         self._first = 0
+        self._told: set[str] = set()
 
     def _on_training_start(self) -> None:
         self._begin = self._last = time.perf_counter()
@@ -62,7 +63,16 @@ class _Lines(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
+    def _tell(self) -> None:
+        """Say what was found since the last time."""
+        for found in [*self._session.verifier.findings, *self._session.watching.findings]:
+            if found.cause not in self._told:
+                line = f"{found.severity}: {found.cause}: {found.summary}"
+                self._console.print(line, style="yellow", highlight=False, soft_wrap=True)
+                self._told.add(found.cause)
+
     def _on_rollout_end(self) -> None:
+        self._tell()
         now = time.perf_counter()
         finished = self.num_timesteps >= self._total
         if now - self._last < self._every and not finished:

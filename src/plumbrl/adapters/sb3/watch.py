@@ -20,7 +20,7 @@ from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
 from plumbrl.findings import Report
 from plumbrl.metrics import data
-from plumbrl.monitor.monitor import Monitor, Sink
+from plumbrl.monitor.monitor import Monitor, Sink, say
 from plumbrl.runs.value_trace import write_trace
 
 Numbers = dict[str, float]
@@ -40,7 +40,7 @@ def watch(
     *,
     total_timesteps: int | None = None,
     every: int | None = None,
-    sinks: Iterable[Sink] = (),
+    sinks: Iterable[Sink] = (say,),
     stop_on_error: bool = False,
 ) -> "Watch":
     """Return a callback that watches a model: ``model.learn(n, callback=plumbrl.watch(model))``.
@@ -51,7 +51,7 @@ def watch(
             None keeps numbers in memory.
         total_timesteps: That it will learn; rules are silent for a share of them at the start.
         every: Timesteps between rows; None for about 400 rows in a training.
-        sinks: Called with each finding when it is raised.
+        sinks: Called with each finding when it is raised; one line on stderr if not given.
         stop_on_error: Raise `AlertError` at the first finding that is an error.
     """
     where = None if folder is None else Path(folder)
