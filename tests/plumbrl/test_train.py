@@ -68,8 +68,8 @@ def test_writes_the_whole_run_folder(tiny_run):
     names = {p.name for p in folder.iterdir()}
     for name in ("config.yaml", "manifest.json", "progress.csv", "model.zip", "vecnormalize.pkl",
                  "normalizer.npz", "best_model.zip", "best_normalizer.npz", "evaluations.npz",
-                 "evaluations.jsonl", "report.json", "checkpoints", "tb", "env.yaml", "metrics.jsonl",
-                 "checks.jsonl"):  # fmt: skip
+                 "evaluations.jsonl", "report.json", "checkpoints", "tb", "env.yaml",
+                 "metrics.jsonl", "checks.jsonl", "report.html"):  # fmt: skip
         assert name in names
     assert list((folder / "tb").glob("events.out.tfevents*"))
     assert (folder / "checkpoints/state.pt").is_file()

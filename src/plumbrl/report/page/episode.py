@@ -9,9 +9,9 @@ from plumbrl.snapshots.trace import Trace
 QUESTION = "Does the value foresee the rewards?"
 CURVES = 3
 TOLD = (
-    "It does where it rises before rewards come and falls before they are lost. It does not where "
-    "it is flat, follows them, or lies far from the targets all along. Where a time limit ends the "
-    "episode, the last reward may hold what was expected beyond it."
+    "It does where the value moves with its target, and so before the reward comes. It does not "
+    "where it is flat, moves only after rewards, or lies far from the target all along. Where a "
+    "time limit ends the episode, the last reward may hold what was expected beyond it."
 )
 
 
