@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import Logger
 
 from plumbrl.causes import finding
 from plumbrl.cli import main
-from plumbrl.diagnosis import diagnose_history
+from plumbrl.diagnosis import diagnose, diagnose_history
 from plumbrl.errors import UserError
 from plumbrl.findings import Check
 from plumbrl.history import History
@@ -80,6 +80,7 @@ def test_prints_the_report_it_saves(tiny_run):
     run, folder = tiny_run
     report = json.loads(run.stdout)
     assert report == json.loads((folder / "report.json").read_text())
+    assert report == json.loads(diagnose(folder).to_json())  # live and afterwards are the same
     checks = {check["name"]: check for check in report["checks"]}
     compared = ("better than", "the return grows")  # so short a training learns nothing
     exact = [c for c in report["checks"] if not c["name"].startswith(compared)]
