@@ -20,7 +20,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from plumbrl.adapters.sb3 import LearningWatch, OffPolicyWatch, OnPolicyWatch
-from plumbrl.adapters.sb3.watch import watch
+from plumbrl.adapters.sb3.watch_model import watch
 from plumbrl.oracles import check_learning, check_off_policy_update, check_update
 
 TOTAL = 1_000_000

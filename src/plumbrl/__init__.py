@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plumbrl.adapters.loop_watch import Watch
-    from plumbrl.adapters.sb3.watch import watch
+    from plumbrl.adapters.sb3.watch_model import watch
     from plumbrl.diagnosis import diagnose
     from plumbrl.probes import probe
 
 _PUBLIC = {
     "Watch": "plumbrl.adapters.loop_watch",
     "diagnose": "plumbrl.diagnosis",
-    "watch": "plumbrl.adapters.sb3.watch",
+    "watch": "plumbrl.adapters.sb3.watch_model",
     "probe": "plumbrl.probes",
 }
 """Public names and the rooms they are loaded from when first used."""

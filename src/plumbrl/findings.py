@@ -32,6 +32,10 @@ Component = Literal[
 ]
 
 
+NOT_FINITE = ("reward.not-finite", "environment.observation-not-finite", "optimiser.not-finite")
+"""Causes of numbers that are none, by where one was seen first."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """A measured number and what it was compared with.

@@ -65,9 +65,10 @@ def history_of(entry, bad, facts, *, kind="flat", condition=True, drop=()):
     if e.over is not None:
         columns[e.over] = np.full(len(seen), 2.0)
         columns[e.metric] = seen * 2.0
-    for limits, met in ((e.and_above, 2.0), (e.and_below, 0.5)):
+    for limits, side in ((e.and_above, 1), (e.and_below, -1)):
         for key, limit in limits.items():
-            columns[key] = np.full(len(seen), limit * (met if condition else 1 / met))
+            off = side * abs(limit) / 2 if condition else -side * abs(limit) / 2
+            columns[key] = np.full(len(seen), limit + off)
     steps = EACH * np.arange(1.0, len(seen) + 1)
     return History(steps, {k: v for k, v in columns.items() if k not in drop}, facts=facts)
 

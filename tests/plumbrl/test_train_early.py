@@ -33,8 +33,8 @@ def test_what_is_no_number_ends_in_a_report(flags, code, tmp_path):
     assert "Traceback" not in run.stderr
     report = json.loads(run.stdout)
     assert report["verdict"] == "BROKEN"
-    assert report["findings"][0]["cause"] == "optimiser.not-finite"
-    assert "rewards of the rollout" in report["findings"][0]["evidence"][0]["where"]
+    assert report["findings"][0]["cause"] == "reward.not-finite"
+    assert "reward of environment" in report["findings"][0]["evidence"][0]["where"]
     (folder,) = tmp_path.glob("*/*/*")
     assert (folder / "report.html").is_file()
     assert json.loads((folder / "report.json").read_text()) == report

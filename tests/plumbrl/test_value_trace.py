@@ -9,7 +9,7 @@ import stable_baselines3 as sb3
 import torch
 from stable_baselines3.common.env_util import make_vec_env
 
-from plumbrl.adapters.sb3.watch import watch
+from plumbrl.adapters.sb3.watch_model import watch
 from plumbrl.cli import main
 from plumbrl.findings import Report
 from plumbrl.report.html import report_page

@@ -372,7 +372,8 @@ def test_what_is_not_finite_first_is_named(where):
     watch = watch_of()
     watch.rollout(step=512, **spoilt)
     raised = watch.update(loss=np.nan)
-    assert raised[0].cause == "optimiser.not-finite"
+    trainer = "optimiser.not-finite"
+    assert raised[0].cause == ("reward.not-finite" if where == "rewards" else trainer)
     assert raised[0].evidence[0].where == f"{where} of the rollout, step 7 of it"
     assert watch.close().verdict == "BROKEN"
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 import plumbrl
 from plumbrl.adapters.sb3.look_off_policy import OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
-from plumbrl.adapters.sb3.watch import watch
+from plumbrl.adapters.sb3.watch_model import watch
 from plumbrl.diagnosis import diagnose
 from plumbrl.logs import read
 from plumbrl.monitor.monitor import AlertError
@@ -165,7 +165,7 @@ def test_planted_faults_are_named_through_the_real_path(fault, tmp_path):
     assert expected <= causes
     assert expected <= {found.cause for found in live._monitor.findings}
     assert not expected & {found.cause for found in diagnose(tmp_path / "healthy").findings}
-    assert report.verdict not in ("HEALTHY", "NOT_CONVERGED")
+    assert report.exit_code == 3
 
 
 def test_what_is_no_number_is_traced_to_where_it_was_seen_first(tmp_path):
@@ -174,17 +174,17 @@ def test_what_is_no_number_is_traced_to_where_it_was_seen_first(tmp_path):
     with pytest.raises(ValueError, match=r"Normal|Categorical|constraint|invalid"):
         model.learn(2000, callback=callback)
     report = diagnose(tmp_path)
-    (found,) = [f for f in callback._monitor.findings if f.cause == "optimiser.not-finite"]
-    assert found.evidence[0].where.startswith("rewards of the rollout")
-    assert found.step <= 768
+    (found,) = [f for f in callback._monitor.findings if f.cause == "reward.not-finite"]
+    assert found.evidence[0].where.startswith("reward of environment")
+    assert found.step in (599, 600)  # the 300th step of two environments
     assert report.verdict == "BROKEN"
-    assert report.findings[0].cause == "optimiser.not-finite"
+    assert report.findings[0].cause == "reward.not-finite"
 
 
 def test_stops_at_the_first_error_if_asked(tmp_path):
     model = make("PPO", wrapper=BrokenReward)
     callback = watch(model, tmp_path, total_timesteps=2000, every=128, stop_on_error=True)
-    with pytest.raises(AlertError, match=r"optimiser\.not-finite"):
+    with pytest.raises(AlertError, match=r"reward\.not-finite"):
         model.learn(2000, callback=callback)
     assert model.num_timesteps < 1000
 

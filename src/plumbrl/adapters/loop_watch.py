@@ -12,14 +12,13 @@ from plumbrl.adapters.loop_policy import space_of
 from plumbrl.adapters.loop_rows import Rows
 from plumbrl.diagnosis import diagnose_history
 from plumbrl.errors import UserError
-from plumbrl.findings import Check, Finding, Report
+from plumbrl.findings import NOT_FINITE, Check, Finding, Report
 from plumbrl.monitor.monitor import FILE, AlertError, Monitor, Sink, say
 from plumbrl.runs import RunFolder
 
 T = TypeVar("T")
 ROWS, LEAST = 400, 1024
 """Rows that a whole training gets, and timesteps between two of them, at least."""
-EXACT = "optimiser.not-finite"
 
 
 class Watch:
@@ -149,7 +148,7 @@ class Watch:
 
     def report(self) -> Report:
         """Judge the run up to now."""
-        exact = [found for found in self.findings if found.cause == EXACT]
+        exact = [found for found in self.findings if found.cause in NOT_FINITE]
         checks = [Check("the watch", "inconclusive", self.failure)] if self.failure else []
         subject = str(self._folder.path) if self._folder else "the loop"
         return diagnose_history(self._monitor.history, subject, exact, checks)
@@ -179,7 +178,7 @@ class Watch:
 
     def _note(self, found: Finding) -> None:
         if self._folder is not None:
-            self._folder.add_finding(found, "identity" if found.cause == EXACT else "rule")
+            self._folder.add_finding(found, "identity" if found.cause in NOT_FINITE else "rule")
 
     def _guarded(self, look: Callable[[], T], otherwise: T) -> T:
         """Do what must not end a training, once it has worked."""

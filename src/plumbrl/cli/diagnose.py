@@ -34,11 +34,14 @@ def run(args: list[str]) -> int:
     from rich.console import Console
 
     from plumbrl.diagnosis import diagnose_with
+    from plumbrl.errors import UserError
     from plumbrl.logs import read
     from plumbrl.report.console import print_report, speak_plainly
     from plumbrl.report.html import write_page
     from plumbrl.runs.value_trace import read_trace
 
+    if options.html is not None and options.html.is_dir():
+        raise UserError(f"--html names a file; {options.html} is a folder.")
     history = read(options.path)
     report = diagnose_with(history, options.path, rules=options.rules)
     for note in history.notes:

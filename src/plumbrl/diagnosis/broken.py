@@ -15,14 +15,14 @@ GONE = 3
 USUAL = 0.9
 
 
-def broken_numbers(history: History) -> Finding | None:
-    """Return where a number became NaN or infinite first; None if none did."""
+def broken_numbers(history: History) -> list[Finding]:
+    """Return where a number became NaN or infinite first; nothing if none did."""
     seen = [found for found in (_marked(history), _infinite(history), _gone(history)) if found]
     if not seen:
-        return None
+        return []
     step, name = min(seen)
     evidence = (Evidence("first seen in", float("nan"), "finite numbers", where=name),)
-    return finding("optimiser.not-finite", step=int(step), evidence=evidence)
+    return [finding("optimiser.not-finite", step=int(step), evidence=evidence)]
 
 
 def _marked(history: History) -> tuple[float, str] | None:

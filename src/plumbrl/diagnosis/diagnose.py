@@ -10,7 +10,7 @@ from plumbrl.diagnosis.evaluated import Evaluated, evaluated
 from plumbrl.diagnosis.graph import SYMPTOMS, ranked
 from plumbrl.diagnosis.learning import Learning, learning_of
 from plumbrl.diagnosis.overfitting import overfitting_of
-from plumbrl.findings import Check, Finding, Report, RunVerdict
+from plumbrl.findings import NOT_FINITE, Check, Finding, Report, RunVerdict
 from plumbrl.history import History
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.rules import Alert, alerts_of, looked_at
@@ -55,14 +55,22 @@ def diagnose_history(
     if judged.learned and learning.status == "no gain":
         grows, learning = replace(grows, verdict="inconclusive"), replace(learning, findings=())
     over = overfitting_of(history)
-    broken = broken_numbers(history)
-    seen = [*findings, *([broken] if broken else []), *map(_told, _one_each(alerts))]
+    broken = [] if {f.cause for f in findings} & set(NOT_FINITE) else broken_numbers(history)
+    seen = [*findings, *broken, *map(_told, _one_each(alerts))]
     told = ranked(_once([*seen, *learning.findings, *over, *judged.findings]), steps)
     verdict = _verdict(told, learning, judged, bool(over))
     ruled = _rule_checks(history, alerts, rules)
-    lines = (*checks, *judged.checks, grows, *ruled, *curve_checks(history))
-    step = next_step(verdict, told, checks, subject, history.facts.algo)
+    numbers = _numbers_check([f for f in told if f.cause in NOT_FINITE])
+    lines = (*checks, numbers, *judged.checks, grows, *ruled, *curve_checks(history))
+    step = next_step(verdict, told, checks, subject, history.facts)
     return Report(subject, verdict, tuple(told), lines, step)
+
+
+def _numbers_check(found: Sequence[Finding]) -> Check:
+    if not found:
+        return Check("all numbers are finite", "passed")
+    where = found[0].evidence[0].where if found[0].evidence else ""
+    return Check("all numbers are finite", "failed", f"step {found[0].step:,}: {where}")
 
 
 def _verdict(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbrl.causes import finding
-from plumbrl.findings import Evidence, Finding
+from plumbrl.findings import NOT_FINITE, Evidence, Finding
 from plumbrl.history import Facts, History
 from plumbrl.monitor.growing import GrowingHistory
 from plumbrl.rules import alerts_of
@@ -143,13 +143,13 @@ class Monitor:
 
     def _not_finite(self, step: int, where: str, numbers: Mapping[str, float]) -> list[Finding]:
         """A number that is none is said at once, and where it was seen first."""
-        if "optimiser.not-finite" in self.known:
+        if self.known & set(NOT_FINITE):
             return []
         bad = where or next((key for key, value in numbers.items() if not isfinite(value)), "")
         if not bad:
             return []
         evidence = (Evidence("first seen in", float("nan"), "finite numbers", where=bad),)
-        return [finding("optimiser.not-finite", step=step, evidence=evidence)]
+        return [finding(_not_finite_cause(bad), step=step, evidence=evidence)]
 
     def _raise(self, found: Finding) -> None:
         self.findings.append(found)
@@ -161,6 +161,13 @@ class Monitor:
                 self._sinks.remove(sink)
         if self._stop and found.severity == "error":
             raise AlertError(found)
+
+
+def _not_finite_cause(where: str) -> str:
+    """Blame what comes before the trainer, where it was seen there first."""
+    reward, observation, other = NOT_FINITE
+    starts = {"reward": reward, "data/reward": reward, "observation": observation}
+    return next((cause for start, cause in starts.items() if where.startswith(start)), other)
 
 
 def _once(findings: Iterable[Finding]) -> list[Finding]:

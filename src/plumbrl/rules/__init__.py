@@ -8,7 +8,7 @@ import numpy as np
 
 from plumbrl.history import History
 from plumbrl.rules.derived import fine
-from plumbrl.rules.rule import Alert, Columns, Rule, apply, can_apply
+from plumbrl.rules.rule import Alert, Columns, Rule, apply, can_apply, rows_short
 from plumbrl.rules.table import rules_of
 
 __all__ = ["Alert", "Rule", "alerts_of", "columns_of", "looked_at"]
@@ -39,6 +39,7 @@ def looked_at(history: History, rules: str = "default") -> dict[str, str]:
         why = f"needs {', '.join(missing)}" if missing else ""
         if not why and not can_apply(rule, history, columns):
             why = f"does not apply to {history.facts.algo}"
+        why = why or rows_short(rule, history, columns)
         reasons[rule.name] = why
     return reasons
 

@@ -111,6 +111,15 @@ def apply(rule: Rule, history: History, columns: Columns) -> Alert | None:
     return Alert(rule, found, end, float(bad.sum() / max(1, warm.sum())))
 
 
+def rows_short(rule: Rule, history: History, columns: Columns) -> str:
+    """Return why a rule could not have been raised yet, for want of rows; empty if it could."""
+    known = ~np.any([np.isnan(columns[key]) for key in rule.needs], axis=0)
+    warm = int(_warm(rule, history.steps[known], history).sum())
+    if warm >= rule.persist:
+        return ""
+    return f"needs {rule.persist} rows after its warm-up, there are {warm}"
+
+
 def can_apply(rule: Rule, history: History, columns: Columns) -> bool:
     """Return whether the rule makes sense for this run, and its columns are there."""
     if rule.applies is not None and not rule.applies(history.facts):

@@ -8,7 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from plumbrl.adapters.sb3.facts import facts_of
 from plumbrl.adapters.sb3.watch import Watch
-from plumbrl.findings import Check, Finding
+from plumbrl.findings import NOT_FINITE, Check, Finding
 from plumbrl.history import Facts
 from plumbrl.monitor.monitor import FILE, Monitor
 from plumbrl.runs import RunFolder
@@ -73,7 +73,7 @@ class Watching:
         if self._watch is None or self._monitor is None:
             return False
         self._watch.examine()
-        return any(found.cause == "optimiser.not-finite" for found in self._monitor.findings)
+        return bool(self._monitor.known & set(NOT_FINITE))
 
     def save(self) -> dict[str, Any] | None:
         """Return everything a resumed training needs, in plain data."""
@@ -83,7 +83,7 @@ class Watching:
         return {"rows": len(self._monitor), "causes": causes, "watch": self._watch.save()}
 
     def _note(self, found: Finding) -> None:
-        by = "identity" if found.cause == "optimiser.not-finite" else "rule"
+        by = "identity" if found.cause in NOT_FINITE else "rule"
         self._folder.add_finding(found, by)
 
 

@@ -43,7 +43,7 @@ class OnPolicyLook:
     """
 
     def __init__(self, model: Any, dones: Array, seed: int, signal: bool) -> None:
-        self._model, self._signal = model, signal
+        self._model = model
         buffer = model.rollout_buffer
         rollout = _rollout(model, dones)
         self.not_finite = _bad_input(buffer)
@@ -52,6 +52,8 @@ class OnPolicyLook:
         self.trace = last_episode(rollout, begins, model.num_timesteps)
         rng = np.random.default_rng([seed, model.num_timesteps])
         self._rows = _Rows(buffer, rng) if _can_be_asked(model) else None
+        if self._rows is not None and signal and not self.not_finite:
+            self.numbers |= named.known({"policy/signal": self._rows.signal(model)})
         samples = rollout.rewards.size
         batch = getattr(model, "batch_size", None)
         epochs = getattr(model, "n_epochs", 1)
@@ -82,8 +84,6 @@ class OnPolicyLook:
             self.numbers |= named.known(self._update.numbers())
             if self._rows is not None:
                 self.numbers |= self._rows.changed(self._model)
-            if self._rows is not None and self._signal:
-                self.numbers |= named.known({"policy/signal": self._rows.signal(self._model)})
         if self.not_finite:
             self.numbers["data/non_finite"] = 1.0
 

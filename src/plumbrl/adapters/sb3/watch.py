@@ -1,9 +1,8 @@
 """Watches an SB3 training: a row of numbers per update, or at most every so many timesteps."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,51 +11,26 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 from plumbrl.adapters.gpu import gpu_numbers
-from plumbrl.adapters.sb3.facts import facts_of
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.torch_update import first_not_finite
 from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
-from plumbrl.findings import Report
+from plumbrl.findings import NOT_FINITE, Report
 from plumbrl.metrics import data
-from plumbrl.monitor.monitor import Monitor, Sink, say
+from plumbrl.monitor.monitor import Monitor
+from plumbrl.oracles import Outcome
 from plumbrl.runs.value_trace import write_trace
 
 Numbers = dict[str, float]
 ROWS = 400
 """Rows that a whole training gets, at least if it has so many updates."""
-LEAST_ON_POLICY, LEAST_OFF_POLICY = 1024, 256
+LEAST_ON_POLICY, LEAST_OFF_POLICY = 512, 256
 """Timesteps between two rows, at least."""
 SIGNAL_SAMPLES = 256
 """In a rollout, for the signal of advantages to be told from chance."""
 SIGNAL_EVERY = 5
 """Rows after which the advantages' signal is measured again."""
-
-
-def watch(
-    model: Any,
-    folder: Path | str | None = None,
-    *,
-    total_timesteps: int | None = None,
-    every: int | None = None,
-    sinks: Iterable[Sink] = (say,),
-    stop_on_error: bool = False,
-) -> "Watch":
-    """Return a callback that watches a model: ``model.learn(n, callback=plumbrl.watch(model))``.
-
-    Args:
-        model: Any algorithm of stable_baselines3 or sb3_contrib.
-        folder: Gets ``metrics.jsonl``, which `plumbrl diagnose` reads, and ``value_trace.json``;
-            None keeps numbers in memory.
-        total_timesteps: That it will learn; rules are silent for a share of them at the start.
-        every: Timesteps between rows; None for about 400 rows in a training.
-        sinks: Called with each finding when it is raised; one line on stderr if not given.
-        stop_on_error: Raise `AlertError` at the first finding that is an error.
-    """
-    where = None if folder is None else Path(folder)
-    facts = facts_of(model, total_timesteps)
-    return Watch(Monitor(facts, where, sinks, stop_on_error), every)
 
 
 class Watch(BaseCallback):
@@ -69,13 +43,17 @@ class Watch(BaseCallback):
     Args:
         monitor: Takes the rows.
         every: Timesteps between rows; None for about 400 rows in a training.
+        outcomes: What was checked before the training, for the report.
 
     Attributes:
         failure: Why it stopped watching; empty if it did not.
     """
 
-    def __init__(self, monitor: Monitor, every: int | None = None) -> None:
+    def __init__(
+        self, monitor: Monitor, every: int | None = None, outcomes: Sequence[Outcome] = ()
+    ) -> None:
         super().__init__()
+        self._outcomes = outcomes
         self._monitor, self._given = monitor, every
         self._look: Any = None
         self._stack = ExitStack()
@@ -88,7 +66,12 @@ class Watch(BaseCallback):
 
     def report(self) -> Report:
         """Return the diagnosis of everything seen so far."""
-        return diagnose_history(self._monitor.history, type(self.model).__name__)
+        folder = self._monitor.folder
+        subject = str(folder) if folder else self._monitor.history.facts.algo or "training"
+        exact = [found for found in self._monitor.findings if found.cause in NOT_FINITE]
+        findings = [*exact, *(found for _, found in self._outcomes if found)]
+        checks = [check for check, _ in self._outcomes]
+        return diagnose_history(self._monitor.history, subject, findings, checks)
 
     def save(self) -> dict[str, Any]:
         """Return what a resumed training needs, plain data."""
@@ -122,9 +105,19 @@ class Watch(BaseCallback):
         self._from = self.num_timesteps
 
     def _on_step(self) -> bool:
+        if not np.isfinite(self.locals["rewards"]).all():
+            self._no_reward()
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
         return True
+
+    def _no_reward(self) -> None:
+        """Say at once that a reward is no number: soon nothing else will be one either."""
+        if not self._monitor.known & set(NOT_FINITE):
+            env = int(np.flatnonzero(~np.isfinite(self.locals["rewards"]))[0])
+            where = f"reward of environment {env} at timestep {self.num_timesteps}"
+            numbers = {"data/non_finite": 1.0}
+            self._monitor.row(self.num_timesteps, len(self._monitor), numbers, where)
 
     def _remember(self) -> None:
         local, beginnings = self.locals, self._beginnings
@@ -180,7 +173,7 @@ class Watch(BaseCallback):
         self._stack.close()
         policy: Any = self.model.policy
         bad = first_not_finite(dict(policy.named_parameters()))
-        if bad and "optimiser.not-finite" not in self._monitor.known:
+        if bad and not self._monitor.known & set(NOT_FINITE):
             numbers = {"data/non_finite": 1.0}
             self._monitor.row(self.num_timesteps, len(self._monitor), numbers, f"weights: {bad}")
 
