@@ -35,3 +35,5 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/published_task.py
+	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/healthy.py

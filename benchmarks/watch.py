@@ -1,6 +1,7 @@
 """What the watch costs, side by side in one run: training with it over training without.
 
-    python benchmarks/watch.py [--rounds 8] [--only ppo-cartpole ...] [--processor]
+    python benchmarks/watch.py [--rounds 8] [--only ppo-cartpole ...] [--processor] [--no-first]
+    python benchmarks/watch.py --inside      # the share of its own code instead
 
 Two copies of a model train in turns on the same machine, one of them under watch; the ratio of
 their times is taken round by round. Printed are the median and the range of the middle half.
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from stable_baselines3 import PPO, SAC
@@ -20,10 +22,12 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.env_util import make_vec_env
 
 from plumbrl.adapters.sb3 import LearningWatch, OffPolicyWatch, OnPolicyWatch
+from plumbrl.adapters.sb3.watch import Watch
 from plumbrl.adapters.sb3.watch_model import watch
+from plumbrl.adapters.torch_update import UpdateWatch
 from plumbrl.oracles import check_learning, check_off_policy_update, check_update
 
-TOTAL = 1_000_000
+TOTAL = 100_000
 """Timesteps the watched training says it will last: it sets how often there is a row."""
 
 
@@ -34,10 +38,8 @@ def ppo_cartpole() -> Any:
 
 def ppo_ballbot() -> Any:
     """The same on the robot, in its own vector environment."""
-    import ballbot  # noqa: F401
-    from ballbot.sb3 import make_vec
-
-    return PPO("MlpPolicy", make_vec(8), n_steps=2048, seed=0)
+    robots: Any = gymnasium.make_vec("ballbot:Ballbot-v0", num_envs=8)
+    return PPO("MultiInputPolicy", robots.unwrapped.to_sb3(), n_steps=2048, seed=0)
 
 
 def sac_pendulum() -> Any:
@@ -63,7 +65,7 @@ def oracles(model: Any) -> list[BaseCallback]:
     ]
 
 
-def measure(name: str, rounds: int, clock: Callable[[], float]) -> None:
+def measure(name: str, rounds: int, clock: Callable[[], float], first: bool) -> None:
     """Print the ratios of one case."""
     make, steps = CASES[name]
     plain, watched = make(), make()
@@ -75,13 +77,17 @@ def measure(name: str, rounds: int, clock: Callable[[], float]) -> None:
         times = {}
         for model in (plain, watched) if i % 2 else (watched, plain):
             begin = clock()
-            model.learn(steps, callback=callback if model is watched else None)
+            seen = callback if model is watched else None
+            model.learn(steps, callback=seen, reset_num_timesteps=False)
             times[model is watched] = clock() - begin
         ratios.append(times[True] / times[False])
     low, middle, high = np.percentile(ratios, [25, 50, 75])
-    print(f"{name}: watched / plain {middle:.3f} [{low:.3f}, {high:.3f}], {rounds} rounds")
-    first = measure_first(make, steps, clock)
-    print(f"{name}: first three rounds with the identities / plain {first:.3f}", flush=True)
+    print(
+        f"{name}: watched / plain {middle:.3f} [{low:.3f}, {high:.3f}], {rounds} rounds", flush=True
+    )
+    if first:
+        ratio = measure_first(make, steps, clock)
+        print(f"{name}: first three rounds with the identities / plain {ratio:.3f}", flush=True)
 
 
 def measure_first(make: Callable[[], Any], steps: int, clock: Callable[[], float]) -> float:
@@ -96,17 +102,59 @@ def measure_first(make: Callable[[], Any], steps: int, clock: Callable[[], float
     return times[True] / times[False]
 
 
+def inside(name: str) -> None:
+    """Print the share of the processor time that passes in the watch's own code.
+
+    Free of what other jobs do to two runs, but blind to what the watch slows down elsewhere.
+    """
+    spent = [0.0]
+
+    def timed(owner: type, method: str) -> None:
+        original = getattr(owner, method)
+
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            begin = time.process_time()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                spent[0] += time.process_time() - begin
+
+        setattr(owner, method, measured)
+
+    for owner, method in (
+        (Watch, "_on_step"),
+        (Watch, "_open"),
+        (Watch, "_finish"),
+        (Watch, "_close"),
+        (UpdateWatch, "_look"),
+    ):
+        timed(owner, method)
+    make, steps = CASES[name]
+    model = make()
+    callback = watch(model, total_timesteps=TOTAL)
+    model.learn(steps, callback=callback)  # loads the rules
+    spent[0], begin = 0.0, time.process_time()
+    model.learn(2 * steps, callback=callback, reset_num_timesteps=False)
+    share = spent[0] / (time.process_time() - begin)
+    print(f"{name}: {share:.2%} of the processor time in the watch's own code", flush=True)
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--only", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--processor", action="store_true")
+    parser.add_argument("--inside", action="store_true", help="only the watch's own code")
+    parser.add_argument("--no-first", action="store_true", help="leave out the identities")
     options = parser.parse_args()
     torch.set_num_threads(1)
     clock = time.process_time if options.processor else time.perf_counter
     for name in options.only:
-        measure(name, options.rounds, clock)
+        if options.inside:
+            inside(name)
+            continue
+        measure(name, options.rounds, clock, not options.no_first)
 
 
 if __name__ == "__main__":
