@@ -105,7 +105,8 @@ class Watch(BaseCallback):
         self._from = self.num_timesteps
 
     def _on_step(self) -> bool:
-        if not np.isfinite(self.locals["rewards"]).all():
+        rewards = self.locals.get("rewards")  # ARS has none to show
+        if rewards is not None and not np.isfinite(rewards).all():
             self._no_reward()
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
