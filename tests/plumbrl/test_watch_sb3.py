@@ -205,3 +205,17 @@ def test_an_error_of_the_watch_does_not_end_the_training(name, look, monkeypatch
 def test_is_public():
     assert plumbrl.watch is watch
     assert plumbrl.diagnose is diagnose
+
+
+def test_a_full_disk_ends_the_watch_not_the_training(monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    model = make("PPO")
+    callback = watch(model, total_timesteps=500, every=128)
+    monkeypatch.setattr(callback._monitor, "row", full)
+    model.learn(500, callback=callback)
+    assert model.num_timesteps >= 500
+    (check,) = [c for c in callback.report().checks if c.name == "the watch"]
+    assert check.verdict == "inconclusive"
+    assert "no space left" in check.reason

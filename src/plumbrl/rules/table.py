@@ -18,7 +18,7 @@ from plumbrl.rules.derived import share_of_start
 from plumbrl.rules.rule import Array, Columns, Rule, Verdicts
 from plumbrl.shipped import table as shipped_table
 
-ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO", "RecurrentPPO", "TRPOPPO", "MMRKHS")
+ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO", "RecurrentPPO", "MMRKHS")
 WINDOW = 20
 """Rows before one that its growth is measured against."""
 

@@ -16,9 +16,9 @@ from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.torch_update import first_not_finite
 from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
-from plumbrl.findings import NOT_FINITE, Report
+from plumbrl.findings import NOT_FINITE, Check, Report
 from plumbrl.metrics import data
-from plumbrl.monitor.monitor import Monitor
+from plumbrl.monitor.monitor import AlertError, Monitor
 from plumbrl.oracles import Outcome
 from plumbrl.runs.value_trace import write_trace
 
@@ -71,6 +71,8 @@ class Watch(BaseCallback):
         exact = [found for found in self._monitor.findings if found.cause in NOT_FINITE]
         findings = [*exact, *(found for _, found in self._outcomes if found)]
         checks = [check for check, _ in self._outcomes]
+        if self.failure:
+            checks.append(Check("the watch", "inconclusive", self.failure))
         return diagnose_history(self._monitor.history, subject, findings, checks)
 
     def save(self) -> dict[str, Any]:
@@ -107,7 +109,7 @@ class Watch(BaseCallback):
     def _on_step(self) -> bool:
         rewards = self.locals.get("rewards")  # ARS has none to show
         if rewards is not None and not np.isfinite(rewards).all():
-            self._no_reward()
+            self._guarded(self._no_reward)
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
         return True
@@ -187,9 +189,12 @@ class Watch(BaseCallback):
         look, self._look = self._look, None
         if look is not None:
             self._at = self.num_timesteps
-            self._guarded(lambda: self._keep(look))
-            numbers = {**self._logged(), **look.numbers, **self._around(look)}
-            self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
+            self._guarded(lambda: self._write(look))
+
+    def _write(self, look: Any) -> None:
+        self._keep(look)
+        numbers = {**self._logged(), **look.numbers, **self._around(look)}
+        self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
 
     def _keep(self, look: Any) -> None:
         """Write the episode that was looked at, if there is one."""
@@ -242,6 +247,8 @@ class Watch(BaseCallback):
     def _guarded(self, look: Callable[[], None]) -> None:
         try:
             look()
+        except AlertError:
+            raise
         except Exception as error:
             self._stack.close()
             self._look = None
