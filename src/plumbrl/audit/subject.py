@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 
@@ -14,8 +14,8 @@ from plumbrl.audit.restore import MakeEnv
 from plumbrl.audit.sample import Policy, Sample, collect
 from plumbrl.audit.vector import MakeVector
 
-MakePolicy = Callable[[gymnasium.Env], Policy]
-"""Called with the environment that the policy is to act in."""
+MakePolicy = Callable[[gymnasium.Env], Policy | None]
+"""Called with the environment that the policy is to act in; None where it has no policy for it."""
 EPISODES, STEPS = 100, 20_000
 """Of the random baseline, at most; a budget may end it before."""
 
@@ -82,11 +82,14 @@ class Subject:
     def _acting(self, make: MakePolicy | None) -> Sample | None:
         if make is None:
             return None
+        with closing(self.make_env()) as env:
+            if make(env) is None:
+                return None
         acting = _Acting()
 
         def make_env() -> gymnasium.Env:
             env = self.make_env()
-            acting.policy = make(env)
+            acting.policy = cast(Policy, make(env))
             return env
 
         return collect(

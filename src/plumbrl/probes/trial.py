@@ -18,7 +18,7 @@ from plumbrl.probes.exam import Examination
 from plumbrl.probes.measure import LARGEST_TARGET, Question
 from plumbrl.probes.problem import Array, Kind, Problem
 from plumbrl.probes.solve import Rule, solve
-from plumbrl.probes.timeout import TimedOutError, time_limit
+from plumbrl.timeout import TimedOutError, time_limit
 
 MakeTrainer = Callable[..., Any]
 EVERY = {"value": 400, "q": 68, "soft_q": 68}
