@@ -67,7 +67,7 @@ PAIRS: dict[str, dict[str, Any]] = {
                           gamma=0.98, learning_starts=1000),
 }  # fmt: skip
 OWN = ("algo", "env", "envs", "steps", "solved", "normalize", "net_arch", "action_noise",
-       "n_quantiles")  # fmt: skip
+       "n_quantiles", "wrapper")  # fmt: skip
 
 
 def build(pair: dict[str, Any], seed: int) -> Any:
@@ -79,7 +79,7 @@ def build(pair: dict[str, Any], seed: int) -> Any:
     from stable_baselines3.common.vec_env import VecNormalize
 
     algorithm = getattr(stable_baselines3, pair["algo"], None) or getattr(sb3_contrib, pair["algo"])
-    env: Any = make_vec_env(pair["env"], pair["envs"], seed=seed)
+    env: Any = make_vec_env(pair["env"], pair["envs"], seed=seed, wrapper_class=pair.get("wrapper"))
     if pair.get("normalize"):
         env = VecNormalize(env)
     kwargs = {k: _scheduled(v) for k, v in pair.items() if k not in OWN}

@@ -9,20 +9,21 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 LAYERS = [
-    {"findings", "errors", "shipped"},
+    {"findings", "errors", "shipped", "timeout"},
     {"metrics", "snapshots", "causes", "history"},
-    {"rules", "oracles", "shaping"},
+    {"rules", "oracles", "shaping", "curriculum"},
     {"monitor", "logs", "runs"},
     {"diagnosis"},
     {"adapters", "encoders", "report", "plots", "replay", "sinks"},
-    {"audit", "probes"},
+    {"audits", "probes", "profiling"},
     {"training", "tuning"},
-    {"cli", "dashboard"},
+    {"dashboard"},
+    {"cli"},
     {"__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 NUMPY_ONLY = {"metrics", "rules", "oracles", "diagnosis", "logs", "snapshots", "findings", "causes"}
-NUMPY_ONLY |= {"history", "shaping", "shipped"}  # and Gymnasium
+NUMPY_ONLY |= {"history", "shaping", "curriculum", "shipped"}  # and Gymnasium
 HEAVY = {"torch", "stable_baselines3", "mujoco", "matplotlib", "ballbot", "tensorboard"}
 
 

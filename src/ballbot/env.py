@@ -146,6 +146,15 @@ class BallbotEnv(gymnasium.Env):
         """Go on from a state that `save_state` returned, bit by bit."""
         saving.restore(self.robots, state)
 
+    def timed_parts(self) -> dict[str, tuple[Any, str]]:
+        """Return what a profiler may time: name to an object and one of its methods."""
+        return self.robots.timed_parts()
+
+    def baselines(self) -> dict[str, Callable[[], Array]]:
+        """Return controllers to compare a policy with: name to a function that gives an action."""
+        own = baselines(self.robots)
+        return {name: lambda act=act: act()[0] for name, act in own.items()}
+
     def render(self) -> Array | None:
         """Return a picture (480, 640, 3) uint8, or update the viewer."""
         mujoco.mj_forward(self.model, self.data)

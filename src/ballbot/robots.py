@@ -158,6 +158,18 @@ class Robots:
         """Read the state again after the physics was changed from outside."""
         self._read_state()
 
+    def timed_parts(self) -> dict[str, tuple[Any, str]]:
+        """Return what steps and resets consist of: name to an object and one of its methods."""
+        parts: dict[str, tuple[Any, str]] = {
+            "physics": (self.physics, "step"),
+            "state": (self, "_read_state"),
+            "reward": (self, "_judge"),
+            "observation": (self, "observe"),
+            "sensor noise": (self, "_draw_noise"),
+            "terrain": (self, "redraw"),
+        }
+        return parts | ({"cameras": (self.cameras, "update")} if self.cameras else {})
+
     def metrics(self) -> dict[str, Array]:
         """Return task metrics, each (N,): see `Ballbot-v0` for their meaning."""
         command = self.command if self.config.command.enabled else None

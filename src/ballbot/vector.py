@@ -107,6 +107,10 @@ class BallbotVectorEnv(VectorEnv):
         """Go on from a state that `save_state` returned, bit by bit."""
         saving.restore(self.robots, state)
 
+    def timed_parts(self) -> dict[str, tuple[Any, str]]:
+        """Return what a profiler may time: name to an object and one of its methods."""
+        return self.robots.timed_parts()
+
     def baselines(self) -> dict[str, Callable[[], Array]]:
         """Return controllers to compare a policy with: name to a function that gives actions."""
         return baselines(self.robots)

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plumbrl.adapters.loop_watch import Watch
     from plumbrl.adapters.sb3.watch_model import watch
+    from plumbrl.audits.run import audit
+    from plumbrl.curriculum import Curriculum
     from plumbrl.diagnosis import diagnose
     from plumbrl.probes import probe
 
 _PUBLIC = {
+    "Curriculum": "plumbrl.curriculum",
     "Watch": "plumbrl.adapters.loop_watch",
+    "audit": "plumbrl.audits.run",
     "diagnose": "plumbrl.diagnosis",
     "watch": "plumbrl.adapters.sb3.watch_model",
     "probe": "plumbrl.probes",
@@ -24,4 +28,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'plumbrl' has no attribute {name!r}")
 
 
-__all__ = ["Watch", "diagnose", "probe", "watch"]
+__all__ = ["Curriculum", "Watch", "audit", "diagnose", "probe", "watch"]

@@ -21,10 +21,10 @@ from faults.environment import (
     RewardLeaks,
     one_for_all,
 )
-from plumbrl.audit import check_arrays, check_ends, check_restore, check_vector
-from plumbrl.audit.arrays import check_lag
-from plumbrl.audit.restore import check_after_others, check_same_seed
-from plumbrl.audit.traces import Moment, compare
+from plumbrl.audits import check_arrays, check_ends, check_restore, check_vector
+from plumbrl.audits.arrays import check_lag
+from plumbrl.audits.restore import check_after_others, check_same_seed
+from plumbrl.audits.traces import Moment, compare
 from plumbrl.causes import catalogue
 from plumbrl.shaping import PotentialShaping
 

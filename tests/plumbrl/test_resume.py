@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from long_runs import LONG
 from plumbrl.errors import UserError
 from plumbrl.runs.progress import ProgressFile, read_progress
 from plumbrl.training.config_file import load_config
@@ -132,7 +133,7 @@ def test_killed_at_any_moment(tmp_path):
     config = configuration(tmp_path / "whole", "PPO", total=4096)
     whole = train(config)
     rng = random.Random(0)
-    for attempt in range(3):
+    for attempt in range(8 if LONG else 2):
         root = tmp_path / f"killed{attempt}"
         file = root / "config.yaml"
         configuration(root, "PPO", total=4096, save_seconds=0.2)

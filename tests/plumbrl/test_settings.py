@@ -104,7 +104,9 @@ PLANTED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "algo", "arguments", "cause"), PLANTED, ids=lambda p: str(p))
+@pytest.mark.parametrize(
+    ("name", "algo", "arguments", "cause"), PLANTED, ids=[f"{p[0]}-{p[3]}" for p in PLANTED]
+)
 def test_planted_faults_are_named(name, algo, arguments, cause):
     found = settings(make(algo, HEALTHY[algo][0], **arguments), BUDGET)
     assert causes(found) == [cause]

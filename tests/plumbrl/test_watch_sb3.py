@@ -1,5 +1,8 @@
 """The watch on real SB3 trainings: it sees faults by the names rules read, and leaves no trace."""
 
+from contextlib import nullcontext
+from functools import cache
+
 import gymnasium
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ import torch
 from stable_baselines3.common.env_util import make_vec_env
 
 import plumbrl
+from faults.on_policy import SignFlipped
+from faults.on_policy import make_model as make_rollout
 from plumbrl.adapters.sb3.look_off_policy import OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.sb3.watch_model import watch
@@ -61,9 +66,9 @@ def one_thread():
 
 @pytest.mark.parametrize("name", CASES)
 def test_leaves_no_trace(name, tmp_path):
-    plain = make(name).learn(400)
+    plain = make(name).learn(300)
     seen = make(name)
-    callback = watched(seen, 400, tmp_path)
+    callback = watched(seen, 300, tmp_path)
     for mine, theirs in zip(plain.policy.parameters(), seen.policy.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     history = read(tmp_path)
@@ -152,19 +157,31 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    """What is found in healthy trainings, each done once: a function of a case and its steps."""
+
+    @cache
+    def causes(name, steps):
+        folder = tmp_path_factory.mktemp("healthy")
+        watched(make(name), steps, folder)
+        return {found.cause for found in diagnose(folder).findings}
+
+    return causes
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_planted_faults_are_named_through_the_real_path(fault, tmp_path):
+def test_planted_faults_are_named_through_the_real_path(fault, tmp_path, healthy):
     name, changes, breaks, wrapper, expected = FAULTS[fault]
     steps = 6000 if name.startswith("PPO") else 1500
-    faulty, healthy = make(name, wrapper=wrapper, **changes), make(name)
+    faulty = make(name, wrapper=wrapper, **changes)
     breaks(faulty)
     live = watched(faulty, steps, tmp_path / "faulty")
-    watched(healthy, steps, tmp_path / "healthy")
     report = diagnose(tmp_path / "faulty")
     causes = {found.cause for found in report.findings}
     assert expected <= causes
     assert expected <= {found.cause for found in live._monitor.findings}
-    assert not expected & {found.cause for found in diagnose(tmp_path / "healthy").findings}
+    assert not expected & healthy(name, steps)
     assert report.exit_code == 3
 
 
@@ -200,6 +217,42 @@ def test_an_error_of_the_watch_does_not_end_the_training(name, look, monkeypatch
     model.learn(500, callback=callback)
     assert model.num_timesteps >= 500
     assert callback.failure == "watching failed: RuntimeError: ours"
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_identities_are_checked_in_the_first_update(tmp_path, stop):
+    model, said = make_rollout("CartPole-v1", SignFlipped), []
+    callback = watch(
+        model, tmp_path / "broken", total_timesteps=600, sinks=(said.append,), stop_on_error=stop
+    )
+    with pytest.raises(AlertError) if stop else nullcontext():
+        model.learn(600, callback=callback)
+    assert [f.cause for f in said][:1] == ["data.advantage-sign-flipped"]
+    assert model.num_timesteps <= (400 if stop else 600)
+    for report in (callback.report(), diagnose(tmp_path / "broken")):
+        assert report.verdict == "BROKEN"
+        assert report.findings[0].cause == "data.advantage-sign-flipped"
+    healthy = make_rollout("CartPole-v1")
+    callback = watch(healthy, tmp_path / "healthy", total_timesteps=600)
+    healthy.learn(600, callback=callback)
+    assert not callback.findings
+    passed = [c for c in callback.report().checks if c.verdict == "passed"]
+    assert len(passed) > 20
+    assert callback.report().checks == diagnose(tmp_path / "healthy").checks
+
+
+def test_an_error_of_an_identity_does_not_end_the_training(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("plumbrl.adapters.sb3.verifier.check_update", fail)
+    monkeypatch.setattr("plumbrl.adapters.sb3.learning._Recorder.learning", fail)
+    model = make("PPO")
+    callback = watch(model, total_timesteps=300)
+    monkeypatch.setattr("plumbrl.adapters.sb3.on_policy._record_step", fail)
+    model.learn(300, callback=callback)
+    assert model.num_timesteps >= 300
+    assert "ours" in callback.failure
 
 
 def test_is_public():

@@ -6,13 +6,19 @@ from importlib import import_module
 from plumbrl.errors import UserError, nearest
 
 COMMANDS = {
+    "audit": "ask a reward, an environment and a task what is wrong with them",
     "collect": "gather images to pretrain an encoder on",
+    "confirm": "train again with and without a suspected cause",
     "diagnose": "name what is wrong with a run, from its folder or anybody's log",
     "evaluate": "run a trained policy on held-out seeds, beside baselines, over grounds",
     "export": "write a policy as ONNX and as a zip, verified, with a card",
-    "plot": "draw the curves of a training",
+    "look": "draw how a policy behaves and what happens inside its network",
+    "plot": "draw the curves of a training, or of several",
     "pretrain": "train an image encoder as an autoencoder",
     "probe": "put a trainer through tiny environments with known answers",
+    "profile": "measure where the time of an environment and a training goes",
+    "replay": "play episodes back, step by step, in one page that opens offline",
+    "serve": "show runs in the browser, live while they train",
     "train": "train a policy under watch, evaluate it, and judge the run",
 }
 EXIT_CODES = (
@@ -52,14 +58,24 @@ def ballbot_collect() -> None:
     sys.exit(_run("collect", sys.argv[1:]))
 
 
+def ballbot_plot_training() -> None:
+    """`ballbot-plot-training --csv FILE`: what `plumbrl plot` draws, by the published options."""
+    sys.exit(_run("plot", sys.argv[1:], "run_published"))
+
+
 def ballbot_pretrain() -> None:
     """`ballbot-pretrain`: the same as `plumbrl pretrain`."""
     sys.exit(_run("pretrain", sys.argv[1:]))
 
 
-def _run(name: str, args: list[str]) -> int:
+def ballbot_visualize_model() -> None:
+    """`ballbot-visualize-model --model_path MODEL`: episodes of a model as a page."""
+    sys.exit(_run("replay", sys.argv[1:], "run_published"))
+
+
+def _run(name: str, args: list[str], entry: str = "run") -> int:
     try:
-        return import_module(f"plumbrl.cli.{name}").run(args)
+        return getattr(import_module(f"plumbrl.cli.{name}"), entry)(args)
     except (UserError, OSError) as error:
         print(f"plumbrl {name}: {error}", file=sys.stderr)
         return 2

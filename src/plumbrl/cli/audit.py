@@ -39,6 +39,8 @@ class Options:
     """Time for everything: 30s, 2m."""
     seed: int = 0
     """First of the seeds used."""
+    all: bool = False
+    """Also what was measured where nothing is wrong."""
     json: bool = False
     """Print the report as JSON and nothing else."""
     trust: bool = False
@@ -52,8 +54,8 @@ def run(args: list[str]) -> int:
 
     from rich.console import Console
 
-    from plumbrl.audit.oracle import named_oracle
-    from plumbrl.audit.run import audit
+    from plumbrl.audits.oracle import named_oracle
+    from plumbrl.audits.run import audit
     from plumbrl.report.console import print_report, speak_plainly
     from plumbrl.training.audited import audited
 
@@ -72,7 +74,7 @@ def run(args: list[str]) -> int:
     if options.json:
         print(report.to_json())
     else:
-        print_report(report, console)
+        print_report(report, console, brief=not options.all)
     return report.exit_code
 
 

@@ -52,6 +52,9 @@ class Options:
     """YAML file of the environment, instead of the one trained in."""
     num_envs: int = 64
     """Episodes side by side, at most."""
+    record: int = 2
+    """Episodes with the lowest return that are recorded for `plumbrl replay`, and the best one; 0
+    records none."""
     json: bool = False
     """Print everything as JSON and nothing else."""
     trust: bool = False
@@ -66,6 +69,7 @@ def run(args: list[str]) -> int:
     from rich.console import Console
 
     from plumbrl.cli.named import named_env
+    from plumbrl.training.episodes import record_extremes
     from plumbrl.training.evaluation import held_out, save, study
     from plumbrl.training.policy import load_policy
 
@@ -91,13 +95,23 @@ def run(args: list[str]) -> int:
             notes=(*policy.notes, *said, *skipped),
             say=lambda what: status.update(f"evaluating {what} ..."),
         )
+        status.update("recording episodes ...")
+        rows = min(options.num_envs, options.n_test)
+        episodes, unseen = record_extremes(
+            policy, result.main[0], place=place, rows=rows, worst=options.record
+        )
     file = save(result)
     if options.json:
         print(result.to_json())
     else:
         tell(result, console)
+        for note in unseen:
+            console.print(f"note: {note}", style="yellow", highlight=False)
         if file:
             console.print(f"written to  {file}", soft_wrap=True, highlight=False)
+        if episodes:
+            command = f"plumbrl replay {policy.folder}"
+            console.print(f"replay      {command}", soft_wrap=True, highlight=False)
     return 0 if result.better_than_random else 3
 
 
@@ -152,6 +166,8 @@ def _path(options: Options) -> Path:
         raise UserError(f"--n_test must be from 2 to 100000; got {options.n_test}.")
     if options.seed < 0 or options.num_envs < 1:
         raise UserError("--seed must not be negative, and --num_envs at least 1.")
+    if not 0 <= options.record <= 100:
+        raise UserError(f"--record must be from 0 to 100; got {options.record}.")
     path = options.run or options.path
     assert path is not None
     if not path.exists():

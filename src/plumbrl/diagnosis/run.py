@@ -6,7 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plumbrl.diagnosis.diagnose import diagnose_history
+from plumbrl.errors import UserError
 from plumbrl.findings import Check, Evidence, Finding, Report
 from plumbrl.history import History
 from plumbrl.logs import read
@@ -30,7 +33,17 @@ def diagnose(path: Path | str, *, rules: str = "default") -> Report:
     Raises:
         UserError: There is nothing to read; in one sentence.
     """
-    return diagnose_with(read(path), Path(path), rules=rules)
+    return diagnose_with(_history(Path(path)), Path(path), rules=rules)
+
+
+def _history(path: Path) -> History:
+    """Read the numbers; a run that broke before its first row has none, but may have findings."""
+    try:
+        return read(path)
+    except UserError as error:
+        if path.is_dir() and _findings(path):
+            return History(np.zeros(0), {}, notes=(str(error),))
+        raise
 
 
 def diagnose_with(history: History, path: Path, *, rules: str = "default") -> Report:

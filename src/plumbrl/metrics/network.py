@@ -23,11 +23,20 @@ def dormant_share(activations: Array, tau: float = 0.025) -> float:
 
     Reference: G. Sokar et al., The dormant neuron phenomenon in deep RL (2023), definition 3.1.
     """
-    size = np.abs(double(activations))
-    if _unusable(size):
-        return np.nan
-    per_unit = size.mean(axis=0)
-    return mean(per_unit <= tau * per_unit.mean())
+    h = double(activations)
+    return np.nan if _unusable(h) else mean(dormant_units(h, tau))
+
+
+@quiet
+def dormant_units(activations: Array, tau: float = 0.025) -> Array:
+    """Return which units are dormant by the definition of `dormant_share`, bool (units,).
+
+    Args:
+        activations: After the non-linearity, (n, units); a NaN makes no unit dormant.
+        tau: Threshold of the score.
+    """
+    per_unit = np.abs(double(activations)).mean(axis=0)
+    return per_unit <= tau * per_unit.mean()
 
 
 def dead_share(activations: Array) -> float:

@@ -1,6 +1,7 @@
 """Reports and evaluations on the console."""
 
 import codecs
+from dataclasses import replace
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -40,10 +41,23 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(PLAIN.get(character, "?") for character in lacking), error.end
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print the verdict with its findings, everything that was checked, and what to do next."""
+def print_report(report: Report, console: Console, *, brief: bool = False) -> None:
+    """Print the verdict with its findings, everything that was checked, and what to do next.
+
+    Args:
+        report: What to print.
+        console: Where to.
+        brief: What passed by name only, and what is merely worth knowing in a line.
+    """
     speak_plainly(console)
-    console.print(_panel(report, [*_told(report), *_checked(report), *_next(report)]))
+    notes = [f for f in report.findings if brief and f.severity == "info"]
+    told = _told(replace(report, findings=tuple(f for f in report.findings if f not in notes)))
+    lines = [*told, *map(_note, notes), *_checked(report, brief), *_next(report)]
+    console.print(_panel(report, lines))
+
+
+def _note(found: Finding) -> Text:
+    return Text("note ", style=UNSURE).append(f"{found.cause}  {found.summary}", style="default")
 
 
 def is_consequence(found: Finding) -> bool:
@@ -55,12 +69,14 @@ def _next(report: Report) -> list[RenderableType]:
     return [Text(""), Text(f"Next: {report.next_step}", style="bold")] if report.next_step else []
 
 
-def _checked(report: Report) -> list[RenderableType]:
+def _checked(report: Report, brief: bool = False) -> list[RenderableType]:
     """Return a line per check with something to say, and one each for silent and skipped ones."""
     lines: list[RenderableType] = []
-    silent = [c.name for c in report.checks if c.verdict == "passed" and not c.reason]
+    passed = [c for c in report.checks if c.verdict == "passed"]
+    silent = [c.name for c in passed if brief or not c.reason]
     for check in report.checks:
-        if check.verdict != "skipped" and check.name not in silent:
+        heard = check.verdict != "passed" or check.name not in silent
+        if check.verdict != "skipped" and heard:
             style, mark = MARKS[check.verdict]
             line = Text(f"{mark} ", style=style)
             line.append(check.name, style="default").append(f"  {check.reason}", style="dim")

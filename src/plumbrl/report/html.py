@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -17,27 +17,15 @@ from plumbrl.history import History
 from plumbrl.report.page.checks import checks, summary
 from plumbrl.report.page.episode import CURVES, episode
 from plumbrl.report.page.findings import findings, marks_of
-from plumbrl.report.page.groups import curves, frame_of
+from plumbrl.report.page.groups import MOST, curves, frame_of
 from plumbrl.report.page.markup import Markup, copied, joined, plain_text, tag
 from plumbrl.report.page.numbers import count, number, percent
+from plumbrl.report.page.verdicts import MEANS, tone, words
 from plumbrl.rules import columns_of
 from plumbrl.rules.derived import return_column
 from plumbrl.runs.files import whole
 from plumbrl.snapshots.trace import Trace
 
-MEANS = {
-    "BROKEN": "Something does not do what it says: an exact check failed, and no setting can make "
-    "up for that.",
-    "UNHEALTHY": "It runs, but not as a sound run does; mend the first finding before you trust "
-    "what comes out.",
-    "NOT_LEARNING": "The return is no better than at the start, or than that of random actions.",
-    "NOT_CONVERGED": "It learns, and was still getting better when it ended.",
-    "OVERFITTING": "It gets better at what it is trained on, and no better at anything else.",
-    "NOT_EXPLORING": "The return does not grow, and the policy has stopped trying anything else.",
-    "HEALTHY": "Nothing that was checked is out of order.",
-    "INCONCLUSIVE": "There is too little to go by; nothing is said rather than guessed.",
-}
-TONES = {"HEALTHY": "good", "INCONCLUSIVE": "unsure", "NOT_CONVERGED": "unsure"}
 HEADINGS = {"Checks": "What was checked", "Facts": "About the run"}
 """Of sections whose short name, as it is in the links, does not say enough."""
 COMMAND = re.compile(r"plumbrl [^,;]+")
@@ -57,28 +45,50 @@ def report_page(
         facts: What else to tell about the run, by name.
         trace: An episode to show step by step.
     """
-    known = history if history is not None else History(np.empty(0), {})
-    frame = frame_of(known, more=len(report.findings) + CURVES * (trace is not None))
-    told = findings(report.findings, history, columns_of(known), frame)
-    shown = episode(trace, frame.most)
-    drawn = joined(curves(known, frame, marks_of(report.findings)), shown)
-    sections = {
-        "Findings": told,
-        "Curves": drawn or tag("p", "No curves were recorded.", class_="dim"),
-        "Checks": joined(
-            tag("p", f"{summary(report.checks)}.", class_="dim"), checks(report.checks)
-        ),
-        "Facts": _facts(known, facts or {}),
-    }
+    shown = sections(report, history, facts, trace)
+    links = (tag("a", name, href=f"#{name.lower()}") for name in list(shown)[1:])
     script = _asset("page.js")
     return Template(_asset("page.html")).substitute(
-        title=plain_text(f"{_words(report.verdict)}: {report.subject}"),
+        title=plain_text(f"{words(report.verdict)}: {report.subject}"),
         style=_asset("page.css"),
         script=script,
         allowed=_hash(script),
-        links=joined(*(tag("a", name, href=f"#{name.lower()}") for name in sections)),
-        main=joined(_verdict(report, known), *(_section(n, t) for n, t in sections.items())),
+        links=joined(*links),
+        main=joined(*shown.values()),
     )
+
+
+def sections(
+    report: Report,
+    history: History | None = None,
+    facts: Mapping[str, str] | None = None,
+    trace: Trace | None = None,
+    most: int = MOST,
+) -> dict[str, Markup]:
+    """Return the parts of a report's page by name: the verdict, and one for each link to it.
+
+    Args:
+        report: What was found.
+        history: Numbers of the run, for curves; None if there are none.
+        facts: What else to tell about the run, by name.
+        trace: An episode to show step by step.
+        most: Points of a curve, at least 4.
+    """
+    known = history if history is not None else History(np.empty(0), {})
+    frame = frame_of(known, more=len(report.findings) + CURVES * (trace is not None))
+    frame = replace(frame, most=min(frame.most, most))
+    told = findings(report.findings, history, columns_of(known), frame)
+    shown = episode(trace, frame.most)
+    drawn = joined(curves(known, frame, marks_of(report.findings)), shown)
+    looked = tag("p", f"{summary(report.checks)}.", class_="dim")
+    content = {
+        "Findings": told,
+        "Curves": drawn or tag("p", "No curves were recorded.", class_="dim"),
+        "Checks": joined(looked, checks(report.checks)),
+        "Facts": _facts(known, facts or {}),
+    }
+    rest = {name: section(name, text) for name, text in content.items()}
+    return {"Verdict": _verdict(report, known), **rest}
 
 
 def write_page(
@@ -106,19 +116,16 @@ def _hash(script: str) -> str:
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
-def _section(name: str, content: Markup) -> Markup:
+def section(name: str, content: Markup) -> Markup:
+    """Return a part of a page under its heading, which links reach by its name."""
     head = tag("h2", HEADINGS.get(name, name), id=f"{name.lower()}-title")
     return tag("section", head, content, id=name.lower(), aria_labelledby=f"{name.lower()}-title")
-
-
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ").capitalize()
 
 
 def _verdict(report: Report, history: History) -> Markup:
     parts = [
         tag("p", report.subject, class_="subject"),
-        tag("h1", _words(report.verdict), id="verdict"),
+        tag("h1", words(report.verdict), id="verdict"),
         tag("p", MEANS.get(report.verdict, ""), class_="lead"),
     ]
     if report.findings:
@@ -128,8 +135,9 @@ def _verdict(report: Report, history: History) -> Markup:
         parts.append(tag("p", f"{said} ({percent(first.confidence)} sure): ", shown))
     parts += [_next(report.next_step)] if report.next_step else []
     parts.append(_figures(report, history))
-    tone = TONES.get(report.verdict, "bad")
-    return tag("section", *parts, class_=f"verdict {tone}", aria_labelledby="verdict")
+    return tag(
+        "section", *parts, class_=f"verdict {tone(report.verdict)}", aria_labelledby="verdict"
+    )
 
 
 def _next(step: str) -> Markup:

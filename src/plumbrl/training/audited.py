@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from plumbrl.audit.oracle import own_baseline
-from plumbrl.audit.subject import MakePolicy
-from plumbrl.audit.target import is_registered
+from plumbrl.audits.oracle import own_baseline
+from plumbrl.audits.subject import MakePolicy
+from plumbrl.audits.target import is_registered
 from plumbrl.errors import UserError
 from plumbrl.training.config import EnvSection, TrainConfig
 from plumbrl.training.envs import has_native_vector, make_single, make_vector

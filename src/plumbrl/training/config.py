@@ -123,6 +123,8 @@ class EvalSection(Model):
     """Timesteps between evaluations during training, from which `best_model.zip` is chosen; 0: only
     at the end; None: ten times a training."""
 
+    record: Annotated[int, Field(ge=0, le=100)] = 2
+    """Episodes with the lowest return that are recorded at the end, and the best one; 0: none."""
     env: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the environment that are different in evaluation, such as harder ground."""
 

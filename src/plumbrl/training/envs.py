@@ -21,12 +21,25 @@ def make_vector(env: EnvSection, num: int) -> gymnasium.vector.VectorEnv:
     Raises:
         UserError: The environment does not exist or refuses its arguments.
     """
-    kwargs, native = _arguments(env), _has_native_vector(env.id)
+    kwargs, native = arguments(env), has_native_vector(env.id)
     same_step = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
     try:
         if native:
             return gymnasium.make_vec(env.id, num, "vector_entry_point", **kwargs)
         return gymnasium.make_vec(env.id, num, "sync", vector_kwargs=same_step, **kwargs)
+    except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
+        raise UserError(f"Environment {env.id}: {_one_line(error)}") from error
+
+
+def make_single(env: EnvSection, render_mode: str | None = None) -> gymnasium.Env:
+    """Return one environment, which draws in the given mode.
+
+    Raises:
+        UserError: The environment does not exist or refuses its arguments.
+    """
+    mode: dict[str, Any] = {"render_mode": render_mode} if render_mode else {}
+    try:
+        return gymnasium.make(env.id, **arguments(env), **mode)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
         raise UserError(f"Environment {env.id}: {_one_line(error)}") from error
 
@@ -43,7 +56,7 @@ def make_sb3(env: EnvSection, num: int, seed: int) -> "VecEnv":
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
-    if _has_native_vector(env.id):
+    if has_native_vector(env.id):
         vector = make_vector(env, num)
         if hasattr(vector.unwrapped, "to_sb3"):
             venv = vector.unwrapped.to_sb3()  # type: ignore[attr-defined]
@@ -52,8 +65,8 @@ def make_sb3(env: EnvSection, num: int, seed: int) -> "VecEnv":
     kind = SubprocVecEnv if env.processes and num > 1 else DummyVecEnv
     try:
         if kind is SubprocVecEnv:  # what fails in a process of its own fails with a traceback
-            gymnasium.make(env.id, **_arguments(env)).close()
-        return make_vec_env(env.id, num, seed, env_kwargs=_arguments(env), vec_env_cls=kind)
+            gymnasium.make(env.id, **arguments(env)).close()
+        return make_vec_env(env.id, num, seed, env_kwargs=arguments(env), vec_env_cls=kind)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
         raise UserError(f"Environment {env.id}: {_one_line(error)}") from error
 
@@ -117,11 +130,12 @@ def _vectors(space: gymnasium.spaces.Dict) -> list[str]:
     return [key for key, part in space.spaces.items() if part.dtype == np.float32]
 
 
-def _arguments(env: EnvSection) -> dict[str, Any]:
+def arguments(env: EnvSection) -> dict[str, Any]:
+    """Return what an environment is built with."""
     return dict(env.kwargs) | ({"config": env.config} if env.config else {})
 
 
-def _has_native_vector(env_id: str) -> bool:
+def has_native_vector(env_id: str) -> bool:
     """Whether the id has a vector form of its own that resets within the step (SAME_STEP).
 
     Others (Gymnasium's own CartPole, say) insert a step whose action is ignored.

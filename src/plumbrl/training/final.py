@@ -13,6 +13,7 @@ from plumbrl.runs import RunFolder
 from plumbrl.runs.value_trace import read_trace
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_vector
+from plumbrl.training.episodes import record_extremes
 from plumbrl.training.evaluate import compare
 from plumbrl.training.held_out import final_seeds
 from plumbrl.training.policy import load_policy
@@ -40,6 +41,8 @@ def finish(
         env.close()
     lines = [json.dumps(finite(evaluation.to_dict())) + "\n" for evaluation in evaluations]
     folder.write_text("evaluations.jsonl", "".join(lines))
+    place, rows = ("", config.eval_env), config.eval.episodes
+    record_extremes(policy, evaluations[0], place=place, rows=rows, worst=config.eval.record)
     report = conclude(folder, checks)
     for finding in report.findings:
         if finding.component == "task":

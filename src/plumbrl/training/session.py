@@ -9,6 +9,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from plumbrl.adapters.sb3.settings import settings
+from plumbrl.adapters.sb3.verifier import Verifier
 from plumbrl.findings import Check, Report
 from plumbrl.metrics.episodes import Evaluation
 from plumbrl.monitor.monitor import AlertError
@@ -29,7 +30,6 @@ from plumbrl.training.schedules import Schedule, read_schedule
 from plumbrl.training.start import begin_with
 from plumbrl.training.state import restore_model, schedules_of
 from plumbrl.training.stopwatch import Stopwatch
-from plumbrl.training.verifier import Verifier
 from plumbrl.training.watching import Watching
 
 EVALUATIONS = 10
@@ -104,7 +104,7 @@ class Session:
         extra = state["extra"] if state else {}
         goes_on = restore_model(self.model, state) if state else False  # refused: nothing is cut
         self.folder, self._state = folder, state
-        self.verifier = Verifier(folder)
+        self.verifier = Verifier(folder.add_finding)
         self.progress = ProgressFile(folder.path / "progress.csv", keep=extra.get("rows", 0))
         folder.keep_lines("findings.jsonl", extra.get("findings", 0))
         self.model.set_logger(make_logger(folder.path, self.progress))

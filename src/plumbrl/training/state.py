@@ -15,6 +15,7 @@ import torch
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+from plumbrl.curriculum import Curriculum
 from plumbrl.errors import UserError
 from plumbrl.runs.files import whole
 from plumbrl.training.plain import from_plain, to_plain
@@ -205,7 +206,14 @@ def _layer_state(layer: Any) -> dict[str, Any]:
             "old_obs": getattr(layer, "old_obs", None),
             "old_reward": getattr(layer, "old_reward", None),
         }
-    return {"state": layer.save_state()} if hasattr(type(layer), "save_state") else {}
+    if hasattr(type(layer), "save_state"):
+        return {"state": layer.save_state()}
+    return {"curricula": layer.env_method("get_state")} if _has_curricula(layer) else {}
+
+
+def _has_curricula(layer: Any) -> bool:
+    """Whether a vector's environments are `plumbrl.Curriculum`s, maybe within other wrappers."""
+    return not isinstance(layer, VecEnvWrapper) and all(layer.env_is_wrapped(Curriculum))
 
 
 def _restore_layer(layer: Any, saved: dict[str, Any]) -> None:
@@ -214,6 +222,9 @@ def _restore_layer(layer: Any, saved: dict[str, Any]) -> None:
         _put(layer.ret_rms, saved["returns"])
         layer.returns = saved["running"]
         layer.old_obs, layer.old_reward = saved["old_obs"], saved["old_reward"]
+    elif "curricula" in saved:
+        for i, state in enumerate(saved["curricula"]):
+            layer.env_method("set_state", state, indices=i)
     elif saved:
         layer.restore_state(saved["state"])
 

@@ -36,6 +36,7 @@ class LearningWatch(BaseCallback):
         self._seen = 0
         self._previous: Samples | None = None
         self._wrapped = ExitStack()
+        self.failure = ""
 
     def _on_step(self) -> bool:
         return True
@@ -61,9 +62,18 @@ class LearningWatch(BaseCallback):
             with recorder.watching():
                 self.model.train()
         finally:  # an update that ends in an error is the one to look at
+            self._tell(recorder)
+
+    def _tell(self, recorder: "_Recorder") -> None:
+        """An error of the watch ends the watch, not the training."""
+        try:
             learning = recorder.learning(self._seen, self._previous)
-            self._previous, self._seen = learning.rollout, self._seen + 1
-            self._receive(learning)
+        except Exception as error:
+            self.failure = f"watching failed: {type(error).__name__}: {error}"
+            self._updates = 0
+            return
+        self._previous, self._seen = learning.rollout, self._seen + 1
+        self._receive(learning)
 
 
 class _Recorder:

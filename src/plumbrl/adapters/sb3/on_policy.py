@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.snapshots import OnPolicyUpdate, Recorded
 
 Array = np.ndarray
+T = TypeVar("T")
 Observations = dict[str, Array]
 ROWS = 4096
 """Observations that are evaluated at a time: hidden layers of more leave the processor's cache."""
@@ -31,6 +32,9 @@ class OnPolicyWatch(BaseCallback):
     Args:
         receive: Called with each snapshot.
         updates: How many updates to look at, from the first on; None for all.
+
+    Attributes:
+        failure: Why it stopped watching; empty if it did not.
     """
 
     def __init__(
@@ -41,26 +45,40 @@ class OnPolicyWatch(BaseCallback):
         self._updates = updates
         self._seen = 0
         self._steps: list[dict[str, Any]] = []
+        self.failure = ""
 
     @property
     def _watching(self) -> bool:
-        return self._updates is None or self._seen < self._updates
+        more = self._updates is None or self._seen < self._updates
+        return more and not self.failure
 
     def _on_rollout_start(self) -> None:
         self._steps = []
 
     def _on_step(self) -> bool:
         if self._watching:
-            assert isinstance(self.model, OnPolicyAlgorithm)
-            self._steps.append(_record_step(self.model, self.locals))
+            model = cast(OnPolicyAlgorithm, self.model)
+            self._guarded(lambda: self._steps.append(_record_step(model, self.locals)))
         return True
 
     def _on_rollout_end(self) -> None:
         if self._watching:
-            assert isinstance(self.model, OnPolicyAlgorithm)
-            recorded = _recorded(self.model, self._steps, self.locals)
-            self._receive(snapshot(self.model, self._seen, recorded))
+            taken = self._guarded(self._snapshot)
+            if taken is not None:
+                self._receive(taken)
         self._seen += 1
+
+    def _snapshot(self) -> OnPolicyUpdate:
+        model = cast(OnPolicyAlgorithm, self.model)
+        return snapshot(model, self._seen, _recorded(model, self._steps, self.locals))
+
+    def _guarded(self, look: Callable[[], T]) -> T | None:
+        """An error of the watch ends the watch, not the training."""
+        try:
+            return look()
+        except Exception as error:
+            self.failure = f"watching failed: {type(error).__name__}: {error}"
+            return None
 
 
 def snapshot(

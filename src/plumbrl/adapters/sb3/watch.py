@@ -16,10 +16,9 @@ from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.torch_update import first_not_finite
 from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
-from plumbrl.findings import NOT_FINITE, Check, Report
+from plumbrl.findings import NOT_FINITE, Check, Finding, Report
 from plumbrl.metrics import data
 from plumbrl.monitor.monitor import AlertError, Monitor
-from plumbrl.oracles import Outcome
 from plumbrl.runs.value_trace import write_trace
 
 Numbers = dict[str, float]
@@ -43,17 +42,13 @@ class Watch(BaseCallback):
     Args:
         monitor: Takes the rows.
         every: Timesteps between rows; None for about 400 rows in a training.
-        outcomes: What was checked before the training, for the report.
 
     Attributes:
         failure: Why it stopped watching; empty if it did not.
     """
 
-    def __init__(
-        self, monitor: Monitor, every: int | None = None, outcomes: Sequence[Outcome] = ()
-    ) -> None:
+    def __init__(self, monitor: Monitor, every: int | None = None) -> None:
         super().__init__()
-        self._outcomes = outcomes
         self._monitor, self._given = monitor, every
         self._look: Any = None
         self._stack = ExitStack()
@@ -64,16 +59,19 @@ class Watch(BaseCallback):
         self._saved: Any = None
         self.failure = ""
 
-    def report(self) -> Report:
-        """Return the diagnosis of everything seen so far."""
+    def report(self, findings: Sequence[Finding] = (), checks: Sequence[Check] = ()) -> Report:
+        """Return the diagnosis of everything seen so far.
+
+        Args:
+            findings: From exact identities and settings.
+            checks: Behind them.
+        """
         folder = self._monitor.folder
         subject = str(folder) if folder else self._monitor.history.facts.algo or "training"
         exact = [found for found in self._monitor.findings if found.cause in NOT_FINITE]
-        findings = [*exact, *(found for _, found in self._outcomes if found)]
-        checks = [check for check, _ in self._outcomes]
         if self.failure:
-            checks.append(Check("the watch", "inconclusive", self.failure))
-        return diagnose_history(self._monitor.history, subject, findings, checks)
+            checks = [*checks, Check("the watch", "inconclusive", self.failure)]
+        return diagnose_history(self._monitor.history, subject, [*exact, *findings], checks)
 
     def save(self) -> dict[str, Any]:
         """Return what a resumed training needs, plain data."""

@@ -170,11 +170,17 @@
     if (folded) { folded.open = true; target.scrollIntoView(); }
   };
 
+  const furnish = (part) => {
+    part.querySelectorAll("button.copy").forEach(copyButton);
+    part.querySelectorAll(".filter").forEach(filter);
+    part.querySelectorAll("figure.chart").forEach(chart);
+  };
+
+  // Told by a page that puts new parts in place of old ones.
+  document.addEventListener("plumbrl:new", (event) => furnish(event.target));
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
-    document.querySelectorAll("button.copy").forEach(copyButton);
-    document.querySelectorAll(".filter").forEach(filter);
-    document.querySelectorAll("figure.chart").forEach(chart);
+    furnish(document);
     addEventListener("hashchange", unfold);
     unfold();
     let opened = [];

@@ -1,0 +1,139 @@
+"""What a user would run on a case, and what it says."""
+
+import contextlib
+import io
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from cases import Case
+
+UPDATES = 3
+"""Updates of an on-policy trainer in which an identity must be seen; gradient steps beyond."""
+STEPS = 400
+LOUD = ("BROKEN", "UNHEALTHY", "NOT_LEARNING", "NOT_CONVERGED", "NOT_EXPLORING", "OVERFITTING")
+
+
+def run(case: Case, seed: int) -> dict[str, Any]:
+    """Run a case; return what was said of it, as a row."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    begun = time.monotonic()
+    with contextlib.redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        try:
+            said = STAGES[case.kit](case, seed, Path(folder))
+        except Exception as error:
+            said = {"error": f"{type(error).__name__}: {error}"[:300]}
+    seconds = round(time.monotonic() - begun, 2)
+    facts = {"case": case.id, "family": case.family, "kit": case.kit, "algo": case.algo,
+             "task": case.task, "acceptable": case.causes, "exact": case.exact,
+             "half": case.half, "seed": seed, "seconds": seconds}  # fmt: skip
+    return facts | {"verdict": "", "named": [], "confidence": [], "classic": []} | said
+
+
+def _said(report: Any) -> dict[str, Any]:
+    """Return a report's findings that accuse, the first one first."""
+    findings = [f for f in report.findings if f.severity != "info"]
+    return {
+        "verdict": report.verdict,
+        "detected": any(f.severity == "error" for f in findings) or report.verdict in LOUD,
+        "named": [f.cause for f in findings],
+        "confidence": [round(f.confidence, 3) for f in findings],
+    }
+
+
+def watched(case: Case, seed: int, folder: Path) -> dict[str, Any]:
+    """The first updates of a training under watch, then diagnosis from the folder."""
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    model = case.plant(seed=seed)
+    steps = STEPS
+    if isinstance(model, OnPolicyAlgorithm):
+        steps = UPDATES * model.n_steps * model.n_envs
+    return _trained(model, steps, folder)
+
+
+def trained(case: Case, seed: int, folder: Path) -> dict[str, Any]:
+    """A whole training under watch, then diagnosis from the folder."""
+    import numpy as np
+
+    model, steps = case.plant(seed)
+    said = _trained(model, steps, folder)
+    returns = [episode["r"] for episode in list(model.ep_info_buffer or [])[-10:]]
+    return said | {"reached": float(np.mean(returns)) if returns else None}
+
+
+def _trained(model: Any, steps: int, folder: Path) -> dict[str, Any]:
+    import plumbrl
+
+    run = folder / "run"
+    failure = ""
+    try:
+        model.learn(steps, callback=plumbrl.watch(model, run, total_timesteps=steps, sinks=()))
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}"[:200]
+    report = plumbrl.diagnose(run)
+    classic = plumbrl.diagnose(run, rules="classic")
+    said = _said(report) | {"classic": [f.cause for f in classic.findings]}
+    return said | ({"stopped": failure} if failure else {})
+
+
+def audited(case: Case, seed: int, folder: Path) -> dict[str, Any]:
+    """An audit of the environment; beside it what the checkers of Gymnasium and SB3 say."""
+    from plumbrl.audits.run import audit
+
+    make, oracle = case.plant()
+    report = audit(make, name=case.task, oracle=oracle, budget=60.0, seed=seed)
+    alone = case.id.startswith("audit/vector")  # the usual checkers take no vectors
+    return _said(report) | {"checkers": [] if alone else checkers(make)}
+
+
+def checkers(make: Any) -> list[str]:
+    """Return which of the two usual checkers complain of an environment."""
+    from gymnasium.utils.env_checker import check_env as gymnasium_check
+    from stable_baselines3.common.env_checker import check_env as sb3_check
+
+    loud = []
+    for name, check in (("gymnasium", gymnasium_check), ("sb3", sb3_check)):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                check(make())
+            except Exception:
+                loud.append(name)
+                continue
+        loud += [name] * any("plumbrl" not in str(w.filename) for w in told)
+    return loud
+
+
+def probed(case: Case, seed: int, folder: Path) -> dict[str, Any]:
+    """The tiny environments, in the budget that faulty trainers need."""
+    from localisation import BUDGETS, PATIENCE, QUICK
+    from plumbrl.probes.catalogue import problems
+    from plumbrl.probes.report import report
+    from plumbrl.probes.suite import run_suite
+    from plumbrl.probes.workers import run_here
+
+    kit, fault = case.plant()
+    kind, inputs = getattr(fault, "kind", "discrete"), getattr(fault, "inputs", "")
+    only = [n for n in problems(kind) if n not in ("image", "memory") or n == inputs]
+    make = kit.factory(fault)
+    trials = run_suite(
+        lambda tasks: run_here(make, tasks),
+        only=only, kinds=(kind,), seeds=(seed,),
+        budget=BUDGETS.get(case.algo, QUICK), seconds=PATIENCE,
+    )  # fmt: skip
+    found = report(case.id, trials)
+    return {
+        "verdict": found.verdict,
+        "detected": found.verdict == "BROKEN",
+        "named": [f.cause for f in found.findings],
+        "confidence": [round(f.confidence, 3) for f in found.findings],
+    }
+
+
+STAGES = {"update": watched, "audit": audited, "probe": probed, "training": trained}

@@ -1,0 +1,1 @@
+"""Files of the pages as the browser gets them."""

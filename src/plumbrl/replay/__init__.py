@@ -1,0 +1,1 @@
+"""Episodes that were recorded, and the page that plays them back."""
