@@ -82,8 +82,9 @@ def _checked(report: Report, brief: bool = False) -> list[RenderableType]:
             line.append(check.name, style="default").append(f"  {check.reason}", style="dim")
             lines.append(line)
     if silent:
+        word = "passed" if brief else "silent"
         style, mark = MARKS["passed"]
-        line = Text(f"{mark} ", style=style).append(f"{len(silent)} silent", style="default")
+        line = Text(f"{mark} ", style=style).append(f"{len(silent)} {word}", style="default")
         lines.append(line.append(f"  {', '.join(silent)}", style="dim"))
     skipped = sum(check.verdict == "skipped" for check in report.checks)
     if skipped:
