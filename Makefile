@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench
+.PHONY: demo test check bench bench-faults
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -37,3 +37,9 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/published_task.py
 	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/healthy.py
+	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/plotting.py
+	$(BIN)/python benchmarks/dashboard.py
+
+bench-faults: .venv/installed ## how often is the component at fault named, and a healthy run accused?
+	$(BIN)/plumbrl-bench faults --suite quick

@@ -33,3 +33,7 @@ def benchmarks() -> dict[str, Path]:
     files = {file.stem: file for file in sorted(FOLDER.glob("*.py")) if file.stem != "common"}
     folders = {file.parent.name: file.parent for file in FOLDER.glob("*/__main__.py")}
     return files | folders
+
+
+if __name__ == "__main__":
+    main()
