@@ -161,8 +161,10 @@ def _trial(
     still = False
     for label, change in (("as it was", {}), ("changed", changes)):
         say(f"seed {seed}, {label}")
-        overrides = {"seed": seed, "total_timesteps": steps, "out": str(run / "confirm"),
-                     "checkpoints": 0, "eval.record": 0, "name": label.replace(" ", "-")}  # fmt: skip
+        overrides = {
+            "seed": seed, "total_timesteps": steps, "out": str(run / "confirm"),
+            "checkpoints": 0, "eval.record": 0, "name": label.replace(" ", "-"),
+        }  # fmt: skip
         result = train(load_config(run / "config.yaml", overrides | change))
         reached.append(float(np.mean(result.evaluations[0].returns)))
         still = cause in {f.cause for f in result.report.findings}
