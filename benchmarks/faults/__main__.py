@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from cases import Case, cases
+from stages import one
 from table import misses, summary, text
 
 KITS = ("update", "audit", "probe", "training")
@@ -43,13 +44,6 @@ def chosen(suite: str, kits: list[str], only: str, half: str) -> list[Case]:
         case for case in found
         if case.kit in kits and fnmatch.fnmatch(case.id, only) and half in ("both", case.half)
     ]  # fmt: skip
-
-
-def one(case_id: str, seed: int) -> dict[str, Any]:
-    """Run a case in this process."""
-    from stages import run
-
-    return run(cases()[case_id], seed)
 
 
 def main() -> None:

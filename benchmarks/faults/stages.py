@@ -8,12 +8,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from cases import Case
+from cases import Case, cases
 
 UPDATES = 3
 """Updates of an on-policy trainer in which an identity must be seen; gradient steps beyond."""
 STEPS = 400
 LOUD = ("BROKEN", "UNHEALTHY", "NOT_LEARNING", "NOT_CONVERGED", "NOT_EXPLORING", "OVERFITTING")
+
+
+def one(case_id: str, seed: int) -> dict[str, Any]:
+    """Run a case by its id."""
+    return run(cases()[case_id], seed)
 
 
 def run(case: Case, seed: int) -> dict[str, Any]:

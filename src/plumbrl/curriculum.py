@@ -13,6 +13,7 @@ import numpy as np
 
 from plumbrl.errors import UserError
 
+SPACES = ("observation_space", "action_space")
 Success = Callable[[Mapping[str, Any], float], bool]
 """From the info of an episode's last step and its return to whether it counts as a success."""
 
@@ -24,8 +25,9 @@ class Curriculum(gymnasium.Wrapper):
     episodes on this level that succeeded, in [0, 1]; NaN before the first).
 
     Args:
-        source: One function per level that makes its environment; all with the same spaces. Or one
-            environment whose innermost has a method ``apply(level)``, called before a reset.
+        source: One function per level that makes its environment; all with the same spaces, for
+            which each level after the first is made and closed once here. Or one environment whose
+            innermost has a method ``apply(level)``, called before a reset.
         levels: What ``apply`` is given, from easy to hard; not used with functions.
         promote_at: Success rate in (0, 1] over a full window from which on the next level begins.
         window: Episodes over which the rate is taken; those of another level do not count.
@@ -33,8 +35,9 @@ class Curriculum(gymnasium.Wrapper):
         success: Says whether an episode succeeded; None: ``info["is_success"]`` of its last step.
 
     Raises:
-        UserError: There is no level, a number is out of range, spaces differ between levels, or an
-            episode ends without saying whether it succeeded.
+        UserError: There is no level, a number is out of range, or spaces differ between levels;
+            later, ``apply`` changed the spaces, or an episode ends without saying whether it
+            succeeded.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class Curriculum(gymnasium.Wrapper):
         _check(promote_at, window, demote_at)
         self._makers, self._levels = _levels(source, levels)
         super().__init__(source if isinstance(source, gymnasium.Env) else self._makers[0]())
+        for level, make in enumerate(self._makers[1:], start=1):
+            self._made(make, level).close()  # a mistake in the last level shows before training
         self._promote_at, self._demote_at = promote_at, demote_at
         self._success = success or marked_success
         self._outcomes: deque[bool] = deque(maxlen=window)
@@ -123,19 +128,29 @@ class Curriculum(gymnasium.Wrapper):
 
     def _enter(self) -> None:
         if not self._makers:
+            before = [getattr(self.env, name) for name in SPACES]
             self.env.unwrapped.apply(self._levels[self._level])  # type: ignore[attr-defined]
+            self._check_spaces(before, self._level)
         elif self._level != max(self._in_force, 0):  # the first level is there from the start
-            self._replace(self._makers[self._level]())
+            made = self._made(self._makers[self._level], self._level)
+            self.env.close()
+            self.env = made
         self._in_force = self._level
 
-    def _replace(self, env: gymnasium.Env) -> None:
-        """Take another environment in place of the present one."""
-        for name in ("observation_space", "action_space"):
-            if getattr(env, name) != getattr(self.env, name):
-                env.close()
-                raise UserError(f"Level {self._level} has another {name} than the level before.")
-        self.env.close()
-        self.env = env
+    def _made(self, make: Callable[[], gymnasium.Env], level: int) -> gymnasium.Env:
+        """Return a level's environment, if it looks like the present one."""
+        env = make()
+        try:
+            self._check_spaces([getattr(env, name) for name in SPACES], level)
+        except UserError:
+            env.close()
+            raise
+        return env
+
+    def _check_spaces(self, others: Sequence[Any], level: int) -> None:
+        for name, other in zip(SPACES, others, strict=True):
+            if getattr(self.env, name) != other:
+                raise UserError(f"Level {level} has another {name} than the other levels.")
 
     def _count(self, succeeded: bool) -> None:
         self._outcomes.append(succeeded)
@@ -176,11 +191,20 @@ def _levels(
         if not hasattr(source.unwrapped, "apply"):
             raise UserError(f"{type(source.unwrapped).__name__} has no method apply(level).")
         makers: list[Callable[[], gymnasium.Env]] = []
+    elif not isinstance(source, Sequence) or not all(callable(make) for make in source):
+        raise UserError(
+            "A curriculum takes a list of functions, each of which makes the environment of a "
+            f"level, or one environment with levels; got {_named(source)}."
+        )
     else:
         makers = list(source)
     if not makers and not len(levels):
         raise UserError("A curriculum needs at least one level.")
     return makers, [] if makers else list(levels)
+
+
+def _named(source: Any) -> str:
+    return "a single function" if callable(source) else f"a {type(source).__name__}"
 
 
 def _check(promote_at: float, window: int, demote_at: float | None) -> None:

@@ -13,6 +13,8 @@ class UserError(ValueError):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint: the valid name nearest to `name`, or all valid names if none is near."""
     names = sorted(valid)
+    if not names:
+        return "there is none."
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(names)}."
 

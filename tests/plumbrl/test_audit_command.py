@@ -13,7 +13,7 @@ import plumbrl
 from faults.misbehaving import WAYS, Misbehaves
 from plumbrl.audits.oracle import named_oracle
 from plumbrl.audits.run import audit
-from plumbrl.cli.audit import seconds_in
+from plumbrl.cli.audit import joined, seconds_in
 from plumbrl.errors import UserError
 
 
@@ -111,6 +111,12 @@ def test_durations():
             seconds_in(text)
 
 
+def test_a_metric_where_lower_is_better_is_no_option():
+    assert joined(["E-v0", "--metric", "-d", "--json"]) == ["E-v0", "--metric=-d", "--json"]
+    for args in (["--metric", "--json"], ["--metric", "d", "-h"], ["--metric"]):
+        assert joined(args) == args
+
+
 def test_the_command_prints_json_and_the_function_is_public():
     done = subprocess.run(
         [sys.executable, "-m", "plumbrl", "audit", "CartPole-v1", "--budget", "20s", "--json"],
@@ -135,3 +141,47 @@ def test_the_ballbot_brings_its_own_oracle_and_vector():
         _, _, terminated, *_ = env.step(np.asarray(act()))
         assert not terminated
     env.close()
+
+
+def blind(observation):
+    raise ZeroDivisionError("no gain")
+
+
+def wide(observation):
+    return np.zeros(7)
+
+
+@pytest.mark.parametrize(
+    ("oracle", "said"),
+    [
+        (lambda env: blind, "oracle cannot act.*ZeroDivisionError: no gain"),
+        (lambda env: 1 / 0, "oracle cannot act.*ZeroDivisionError"),
+        (lambda env: wide, "oracle returns"),
+        (lambda env: lambda o: 5, "oracle returns"),
+        (3, "oracle must be a function"),
+        ("math", "module:function"),
+    ],
+)
+def test_what_is_wrong_with_an_oracle_is_no_fault_of_the_environment(oracle, said):
+    with pytest.raises(UserError, match=said):
+        audit("CartPole-v1", oracle=oracle, budget=10.0)
+
+
+def with_argument(size):
+    return gymnasium.make("CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "plumbrl.audits.restore:check_restor",
+            "did you mean 'plumbrl.audits.restore:check_restore'",
+        ),
+        ("nothing like an id", "give an id, module:Env-v0 or module:function"),
+        (with_argument, "called without arguments.*size"),
+    ],
+)
+def test_what_is_no_environment_is_said(name, said):
+    with pytest.raises(UserError, match=said):
+        audit(name)

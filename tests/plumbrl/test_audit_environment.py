@@ -6,9 +6,10 @@ import pytest
 from gymnasium import spaces
 
 from faults.audit_environment import FAULTS, Opaque
+from faults.point_mass import Reach, straight
 from plumbrl.audits.budget import Budget
 from plumbrl.audits.environment import LOOKS
-from plumbrl.audits.environment.actions import ask_actions
+from plumbrl.audits.environment.actions import DIMS, ask_actions
 from plumbrl.audits.environment.baselines import Gain, ask_baselines, compare
 from plumbrl.audits.environment.columns import at_edges, dead, duplicates, growth, steps_of
 from plumbrl.audits.environment.complaints import ask_complaints
@@ -23,6 +24,7 @@ from plumbrl.audits.environment.physics import ask_physics, check_rest
 from plumbrl.audits.environment.promises import ask_arrays, ask_vector
 from plumbrl.audits.environment.regression import area_under_curve
 from plumbrl.audits.environment.survivors import survive
+from plumbrl.audits.run import audit, report
 from plumbrl.audits.sample import Sample, collect
 from plumbrl.audits.subject import Subject
 from plumbrl.causes import catalogue
@@ -138,6 +140,75 @@ def test_a_reward_turned_round_is_no_action_turned_round():
 
     make = lambda: Opaque(Cost(short_cart()))  # noqa: E731
     assert causes(ask_mapping(subject(make, oracle=upright))) == []
+
+
+TURNED = ["reward.sign-flipped", "environment.action-sign-flipped"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_where_only_returns_speak_reward_and_actions_are_equally_likely(seed):
+    def named(**fault):
+        oracle = lambda _: straight  # noqa: E731
+        told = audit(lambda: Reach(**fault), oracle=oracle, seed=seed, budget=8.0, name="reach")
+        return [(f.cause, f.confidence) for f in told.findings if f.severity == "error"]
+
+    assert named(sign=-1.0) == [(cause, 0.5) for cause in TURNED]
+    assert named(turn=-1.0) == [(cause, 0.5) for cause in TURNED]
+    assert named() == []
+
+
+def test_where_episodes_last_longer_the_actions_are_turned_round():
+    class Turned(gymnasium.ActionWrapper):
+        def action(self, action):
+            return 1 - action
+
+    asked = subject(lambda: Opaque(Turned(short_cart())), oracle=upright)
+    (_, found), *_ = ask_mapping(asked)
+    assert (found.cause, found.confidence) == (TURNED[1], 0.9)
+
+
+def parts(**fault):
+    outcomes = ask_actions(subject(lambda: Reach(**fault)))
+    return next((check, found) for check, found in outcomes if check.name == DIMS)
+
+
+def test_an_action_whose_effect_is_not_seen_is_not_called_inert():
+    check, found = parts(dead=True)
+    assert (check.verdict, found) == ("inconclusive", None)
+    assert "reward" in check.reason and "distance" in check.reason
+    assert parts()[0].verdict == "passed"
+    check, found = parts(inert=True)
+    assert (found.cause, found.confidence) == ("environment.action-inert", 0.97)
+
+
+def test_an_action_that_is_charged_for_and_moves_nothing_is_still_inert():
+    check, found = parts(inert=True, charge=0.1)
+    assert found.cause == "environment.action-inert" and found.confidence < 0.75
+    assert "the reward" in check.reason
+
+
+def test_where_an_observation_is_dead_an_inert_action_is_less_sure_than_that():
+    check, found = parts(inert=True, dead=True)
+    assert found.cause == "environment.action-inert" and found.confidence < 0.75
+    assert "never changed" in check.reason
+
+    class Silent(gymnasium.Wrapper):
+        def step(self, action):
+            observation, _, *ends, _ = self.env.step(action)
+            return observation, 0.0, *ends, {}
+
+    outcomes = ask_actions(subject(lambda: Opaque(Silent(Reach(dead=True)))))
+    check, found = next(outcome for outcome in outcomes if outcome[0].name == DIMS)
+    assert (check.verdict, found) == ("inconclusive", None)
+    assert "never changed" in check.reason
+
+
+@pytest.mark.parametrize(("name", "kept"), [("reach", False), ("ballbot:Ballbot-v0", True)])
+def test_only_a_ballbot_is_told_to_change_its_wheels(name, kept):
+    outcomes = compare(None, Gain(Interval(0, -0.5, 0.5), 20, 1.0))
+    (named,) = report(name, outcomes).findings
+    assert named.cause == "environment.baseline-fails"
+    assert bool(named.change) == kept
 
 
 def test_baselines_say_who_gains():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from faults.audit_reward import FAULTS, Offset, Opaque, Scaled
+from faults.point_mass import Reach
 from faults.shaping import OnlyProgress, PotentialItself, TerminalKept, WithoutGamma
 from plumbrl.audits.budget import Budget
 from plumbrl.audits.reward import LOOKS
@@ -134,6 +135,35 @@ def test_a_flipped_sign_shows_against_an_oracle(env, seed):
     assert (check.verdict, found.cause) == ("failed", "reward.sign-flipped")
     healthy = lambda: gymnasium.make(env)  # noqa: E731
     assert check_sign(sample(healthy), expert(healthy), "")[0].verdict == "passed"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_flipped_sign_shows_against_a_metric(seed):
+    def told(sign):
+        sample = collect(lambda: Reach(sign=sign), steps=6000, episodes=100, seed=seed)
+        return check_sign(sample, None, "-distance")
+
+    check, found = told(-1.0)
+    assert (check.verdict, found.cause) == ("failed", "reward.sign-flipped"), check.reason
+    check, found = told(1.0)
+    assert (check.verdict, found) == ("passed", None), check.reason
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_metric_that_only_longer_episodes_bend_accuses_no_reward(seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(5, 50, 40)
+    metric = np.repeat(1.0 / lengths + 0.01 * rng.normal(size=40), lengths)
+    flat = episodes(np.ones((1, lengths.sum())), infos={"done": metric})
+    sample = replace(
+        flat,
+        terminated=np.isin(np.arange(lengths.sum()), np.cumsum(lengths) - 1),
+        episode=np.repeat(np.arange(40), lengths),
+        t=np.concatenate([np.arange(n) for n in lengths]),
+    )
+    check, found = check_sign(sample, None, "done")
+    assert np.corrcoef(sample.returns, episode_metric(sample, "done"))[0, 1] < -0.6
+    assert (check.verdict, found) == ("inconclusive", None)
 
 
 def test_an_oracle_that_fails_accuses_no_reward():

@@ -1,8 +1,11 @@
 """Whatever is typed wrongly, a command says one sentence and exits with 2."""
 
+import sys
+
 import pytest
 
 from plumbrl.cli import main
+from plumbrl.training.config_file import load_config
 from tiny_run import tiny_run
 
 NEW_CAMERAS = ["--n_envs", "1", "--n_steps", "4"]
@@ -51,3 +54,27 @@ def test_what_is_no_input_is_said(command, what, tmp_path, capsys, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text").write_text("hello")
     assert what in said(capsys, *command, what)
+
+
+OWN = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+gymnasium.register("OwnPole-v0", CartPoleEnv)
+"""
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "own_pole:OwnPole-v0"])
+def test_an_environment_in_place_of_a_file_is_told_how_to_be_trained(
+    name, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "own_pole.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [p for p in sys.path if p])
+    with pytest.raises(SystemExit) as end:
+        main(["train", name])
+    first, *lines = capsys.readouterr().err.strip().splitlines()
+    assert end.value.code == 2 and f"{name} is an environment" in first
+    (tmp_path / "my.yaml").write_text("\n".join(lines))
+    config = load_config(tmp_path / "my.yaml")  # the lines work as they are
+    assert (config.env.id, len(lines)) == (name, 2)

@@ -1,18 +1,24 @@
 """A suspected cause is put to the test; what noise could do is not called confirmed."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from plumbrl.causes import finding
 from plumbrl.cli.confirm import run as confirm_command
 from plumbrl.errors import UserError
 from plumbrl.history import Facts
+from plumbrl.report.confirmation import print_confirmation
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.config_file import config_of
-from plumbrl.training.confirm import Trial, confirm, judged
+from plumbrl.training.confirm import Confirmation, Trial, confirm, judged
 from plumbrl.training.remedy import changes_of, read_changes, scaled
 from plumbrl.training.train import train
+
+FAST = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gae_lambda": 0.8, "gamma": 0.98}
+"""Learns CartPole in some 15,000 steps."""
 
 
 def trials(*pairs):
@@ -33,6 +39,30 @@ def test_the_interval_over_seeds_decides(pairs, verdict):
     said, gain, low, high = judged(trials(*pairs))
     assert said == verdict
     assert low <= gain <= high
+
+
+@pytest.mark.parametrize(("given", "used"), [((0, 1), 2), ((0, 1, 2), 3), ((0, 1, 2, 3), 3)])
+def test_two_seeds_decide_only_where_no_more_are_given(given, used, tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text("env: {id: CartPole-v1}\n")
+    (tmp_path / "confirm").mkdir()
+    monkeypatch.setattr(
+        "plumbrl.training.confirm._trial",
+        lambda run, cause, changes, seed, steps, say: Trial(seed, 10.0 + seed, 100.0, False),
+    )
+    found = confirm(tmp_path, changes={"num_envs": 2}, seeds=given)
+    assert found.verdict == "confirmed" and len(found.trials) == used
+
+
+@pytest.mark.parametrize(
+    ("pairs", "open"), [([(10, 100), (100, 10)], True), ([(10, 100), (12, 104), (9, 95)], False)]
+)
+def test_what_would_decide_is_said_of_the_undecided(pairs, open):
+    tested = trials(*pairs)
+    console = Console(width=120, record=True, quiet=False, file=StringIO())
+    print_confirmation(Confirmation("x", {}, *judged(tested), 1000, tuple(tested)), console)
+    said = console.export_text()
+    assert "found again when changed" in said
+    assert ("--seeds 0 1 2 3:" in said and "--timesteps 10000:" in said) == open
 
 
 def test_remedies_become_changes_of_the_configuration():
@@ -69,9 +99,9 @@ def test_changes_are_read_from_the_command_line():
 def slow_run(tmp_path_factory):
     """A training whose learning rate is far too low."""
     settings = {
-        "name": "slow", "env": {"id": "CartPole-v1"}, "num_envs": 8, "total_timesteps": 12_288,
-        "algo": {"name": "PPO", "kwargs": {"learning_rate": 1e-8, "n_steps": 64, "gamma": 0.98}},
-        "eval": {"episodes": 16}, "out": str(tmp_path_factory.mktemp("runs")),
+        "name": "slow", "env": {"id": "CartPole-v1"}, "num_envs": 8, "total_timesteps": 4096,
+        "algo": {"name": "PPO", "kwargs": {"learning_rate": 1e-8} | FAST},
+        "eval": {"episodes": 4}, "out": str(tmp_path_factory.mktemp("runs")),
         "normalize_reward": False, "checkpoints": 0,
     }  # fmt: skip
     return train(config_of(settings, tmp_path_factory.getbasetemp(), None, "slow")).folder
@@ -80,12 +110,12 @@ def slow_run(tmp_path_factory):
 @pytest.mark.slow
 def test_the_right_remedy_is_confirmed_and_another_is_not(slow_run, capsys):
     rate = {"algo.kwargs.learning_rate": 1e-3}
-    right = confirm(slow_run, changes=rate, seeds=(0, 1, 2), timesteps=16_384)
+    right = confirm(slow_run, changes=rate, seeds=(0, 1, 2), timesteps=6144)
     assert right.verdict == "confirmed", right
     kept = json.loads((slow_run / "confirm" / "confirmation.json").read_text())
     assert kept["verdict"] == "confirmed" and kept["changes"] == rate
     code = confirm_command(
-        [str(slow_run), "--set", "vf_coef=0.6", "--seeds", "0", "1", "--timesteps", "2048"]
+        [str(slow_run), "--set", "vf_coef=0.6", "--seeds", "0", "1", "--timesteps", "512"]
     )
     said = capsys.readouterr().out
     assert code == 3 and "confirmed" not in said and "return as it was" in said

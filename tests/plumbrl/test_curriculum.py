@@ -47,6 +47,13 @@ class Walk(gymnasium.Env):
         self.closed = True
 
 
+class Grows(Walk):
+    """Has as many actions more as its level is above the first."""
+
+    def apply(self, level):
+        self.action_space = spaces.Discrete(1 + level)
+
+
 def makers(*goals):
     return [lambda goal=goal: Walk(goal) for goal in goals]
 
@@ -108,7 +115,7 @@ def test_left_levels_are_closed():
 
     env = Curriculum([lambda: make(2), lambda: make(3)], window=2, promote_at=0.5)
     play(env, 12, seed=0)
-    assert [walk.closed for walk in made] == [True, False]
+    assert [walk.closed for walk in made] == [True, True, False]  # the second: only looked at
 
 
 @pytest.mark.parametrize("after", [0, 3, 7, 11, 30])
@@ -141,6 +148,8 @@ def test_the_same_seed_gives_the_same_course():
     [
         (lambda: Curriculum([]), "at least one level"),
         (lambda: Curriculum(Walk()), "at least one level"),
+        (lambda: Curriculum(Walk, levels=[1, 2]), "takes a list of functions.*single function"),
+        (lambda: Curriculum([Walk()]), "takes a list of functions.*a list"),
         (lambda: Curriculum(gymnasium.make("CartPole-v1"), [1]), "no method apply"),
         (lambda: Curriculum(makers(1), promote_at=0), "promote_at"),
         (lambda: Curriculum(makers(1), promote_at=1.5), "promote_at"),
@@ -155,8 +164,11 @@ def test_bad_input_is_said_in_a_sentence(build, said):
 
 def test_levels_must_look_alike_and_say_success():
     other = [*makers(1), lambda: gymnasium.make("CartPole-v1")]
-    with pytest.raises(UserError, match="another observation_space"):
-        play(Curriculum(other, window=1, success=lambda info, total: True), 3, seed=0)
+    with pytest.raises(UserError, match="Level 1 has another observation_space"):
+        Curriculum(other)
+    grows = Curriculum(Grows(), [1, 2], window=1, success=lambda info, total: True)
+    with pytest.raises(UserError, match="Level 1 has another action_space"):
+        play(grows, 3, seed=0)
     with pytest.raises(UserError, match="is_success"):
         play(Curriculum([lambda: gymnasium.make("CartPole-v1")]), 1, seed=0)
     env = Curriculum(makers(1, 2))

@@ -50,7 +50,7 @@ def test_scores(table):
 def test_faults_that_do_no_harm_are_not_counted(table):
     def training(reached, **more):
         facts = {"kit": "training", "exact": False, "reached": reached}
-        return row("optimiser", [], ["optimiser.no-step"], **(facts | more))
+        return row("optimiser", [], ["optimiser.no-step"]) | facts | more
 
     twin = training(400.0, family="healthy", case="healthy/ppo")
     rows = [twin, training(390.0, case="a"), training(20.0, case="b")]

@@ -390,7 +390,10 @@ def test_wrong_files_get_one_sentence(run, tmp_path):
         with pytest.raises(UserError, match=hint) as caught:
             load_policy(tmp_path / f"{name}.zip", env=PENDULUM)
         assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"no model.zip"):
+    with pytest.raises(UserError, match="is no run folder"):
+        load_policy(tmp_path)
+    shutil.copy(run / "config.yaml", tmp_path)
+    with pytest.raises(UserError, match="has the training finished"):
         load_policy(tmp_path)
     with pytest.raises(UserError, match="trained with PPO, not SAC"):
         load_policy(run, algo="sac")

@@ -483,7 +483,8 @@ def test_a_restart_in_a_second_event_file_keeps_the_later_part(tmp_path):
 def test_several_runs_in_a_folder_are_named(tmp_path):
     for name in ("fast", "slow"):
         written(tmp_path / name / "progress.csv", "step,loss\n1,2\n")
-    with pytest.raises(UserError, match="several runs: fast, slow"):
+    written(tmp_path / "fast" / "tb" / "progress.csv", "step,loss\n1,2\n")
+    with pytest.raises(UserError, match=r"several runs: fast, slow; .* several to `plumbrl plot`"):
         read(tmp_path)
     shutil.rmtree(tmp_path / "slow")
     assert read(tmp_path).rows == 1

@@ -264,6 +264,29 @@ def test_several_runs_make_one_picture(run_folder, tmp_path, monkeypatch, capsys
     assert capsys.readouterr().out.strip() == "comparison.svg"
 
 
+def test_a_run_given_twice_is_one_run(run_folder, capsys):
+    nested = run_folder.parent  # holds this run alone
+    with pytest.raises(SystemExit) as end:
+        main(["plot", str(run_folder), str(nested), f"{run_folder}/../{run_folder.name}"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 0
+    assert out.strip() == str(run_folder / "plots/training.png")
+    assert err.count("drawn once") == 2
+
+
+def test_a_run_in_a_folder_is_drawn_as_itself(run_folder, tmp_path, monkeypatch, capsys):
+    from plumbrl.plots import figures
+
+    titles = []
+    monkeypatch.setattr(
+        figures, "training_figure", lambda history, title, out, **_: titles.append(title) or out
+    )
+    with pytest.raises(SystemExit) as end:
+        main(["plot", str(tmp_path)])
+    assert end.value.code == 0 and titles == [run_folder.name]
+    assert capsys.readouterr().out.strip() == str(run_folder / "plots/training.png")
+
+
 @pytest.mark.parametrize(
     ("args", "hint"),
     [

@@ -337,14 +337,24 @@ def called(capsys, *args):
 def test_the_command_plays_what_was_recorded_and_records_what_was_not(run, files, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
     code, out, _ = called(capsys, tmp_path / "run", "--episode", "worst")
-    assert code == 0 and out.strip() == str(tmp_path / "run/replay.html")
-    page = (tmp_path / "run/replay.html").read_text()
+    assert code == 0 and out.strip() == str(tmp_path / "run/replay_worst.html")
+    page = (tmp_path / "run/replay_worst.html").read_text()
     assert f'"seed":{read_episode(files[0][0]).seed},' in page
     code, *_ = called(capsys, tmp_path / "run", "--episode", "5", "--out", tmp_path / "5.html")
     assert code == 0 and '"seed":5,' in (tmp_path / "5.html").read_text()
     assert (tmp_path / "run/episodes/model_seed5.npz").is_file()
     code, *_ = called(capsys, files[0][0], "--out", tmp_path / "file.html")
     assert code == 0 and (tmp_path / "file.html").is_file()
+
+
+def test_a_page_of_one_episode_leaves_that_of_all(run, files, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    called(capsys, tmp_path / "run")
+    everything = (tmp_path / "run/replay.html").read_bytes()
+    seed = read_episode(files[0][0]).seed
+    code, out, _ = called(capsys, tmp_path / "run", "--episode", seed)
+    assert code == 0 and out.strip() == str(tmp_path / f"run/replay_{seed}.html")
+    assert (tmp_path / "run/replay.html").read_bytes() == everything
 
 
 @pytest.mark.parametrize(("record", "count"), [("1", 2), ("0", 0)])

@@ -255,6 +255,17 @@ def test_an_error_of_an_identity_does_not_end_the_training(monkeypatch):
     assert "ours" in callback.failure
 
 
+def test_weights_that_are_none_at_the_start_are_named(tmp_path):
+    model = make("PPO")
+    with torch.no_grad():
+        model.policy.action_net.weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="nan"):
+        model.learn(200, callback=watch(model, tmp_path, total_timesteps=200, sinks=()))
+    report = diagnose(tmp_path)
+    assert report.verdict == "BROKEN"
+    assert "action_net.weight" in str(report.findings[0].evidence)
+
+
 def test_is_public():
     assert plumbrl.watch is watch
     assert plumbrl.diagnose is diagnose

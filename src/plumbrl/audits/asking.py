@@ -16,9 +16,10 @@ from plumbrl.timeout import TimedOutError, time_limit
 
 RUNS = "the environment runs"
 FIRST = Look(FORM, check_contract)
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds that a look may take beyond the budget."""
 HOME = Path(subjects.__file__).parent
+OWN_FAILURE = "the audit itself failed"
 STDLIB = sysconfig.get_paths()["stdlib"]
 
 
@@ -73,9 +74,7 @@ def _raised(look: Look, error: Exception, first: bool) -> tuple[list[Outcome], s
     )
     place = _outside(error)
     if place is None:
-        return [(Check(look.name, "inconclusive", f"the audit itself failed: {said}"), None)], ""
-    if _by_policy(error):
-        return [skipped(look.name, f"the policy raised {said} in {place}")], ""
+        return [(Check(look.name, "inconclusive", f"{OWN_FAILURE}: {said}"), None)], ""
     evidence = Evidence("exceptions", 1, "0", "", place)
     outcome = found(RUNS, "environment.raises", f"{said} in {place}", evidence)
     return [outcome], "the environment raises an exception at once" if first else ""
@@ -105,13 +104,3 @@ def _is_library(file: str) -> bool:
 
 def _is_numpy(file: str) -> bool:
     return "numpy" in Path(file).parts
-
-
-def _by_policy(error: BaseException) -> bool:
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if HOME in Path(f.filename).parents]
-    return (
-        bool(ours)
-        and ours[-1].name in ("_acting", "__call__", "act")
-        and any(Path(f.filename).name == "subject.py" for f in ours[-2:])
-    )

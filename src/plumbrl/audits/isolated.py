@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
 from plumbrl.audits.asking import PATIENCE, ask, hangs
+from plumbrl.audits.budget import Budget
 from plumbrl.audits.subject import Subject
 from plumbrl.audits.tier import Look
 from plumbrl.errors import UserError
@@ -16,7 +17,7 @@ from plumbrl.findings import Evidence
 from plumbrl.oracles.compare import Outcome, found, skipped
 
 Told = Iterator[tuple[str, list[Outcome]]]
-SLACK = 3.0
+SLACK = 2.0
 """Seconds after which a process that should have given up by itself is ended."""
 
 
@@ -43,24 +44,24 @@ def ask_isolated(make: Callable[[], Subject], looks: list[Look], seconds: float)
         process.start()
     sender.close()
     try:
-        yield from _listen(receiver, process, looks, seconds + PATIENCE + SLACK)
+        yield from _listen(receiver, process, looks, Budget(seconds + PATIENCE + SLACK))
     finally:
         process.kill()
         process.join()
 
 
-def _listen(receiver: Connection, process, looks: list[Look], patience: float) -> Told:  # noqa: ANN001
+def _listen(receiver: Connection, process, looks: list[Look], budget: Budget) -> Told:  # noqa: ANN001
     """Pass on what the process says, and say what became of it where it falls silent."""
     current, answered = "before the first look", set[str]()
     while True:
         try:
-            said = receiver.recv() if receiver.poll(patience) else None
+            said = receiver.recv() if receiver.poll(budget.left) else None
         except EOFError:
             process.join()
             yield current, [_died(process.exitcode, current)]
             break
         if said is None:
-            yield current, [hangs(f"no answer for {patience:.0f} s while asking: {current}")]
+            yield current, [hangs(f"no answer within the budget while asking: {current}")]
             break
         if isinstance(said, Exception):
             raise said

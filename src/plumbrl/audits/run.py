@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from plumbrl.audits import environment, reward, task
-from plumbrl.audits.asking import ask
+from plumbrl.audits.asking import OWN_FAILURE, ask
 from plumbrl.audits.budget import Budget
+from plumbrl.audits.guarded import guarded
 from plumbrl.audits.isolated import ask_isolated
+from plumbrl.audits.oracle import named_oracle
+from plumbrl.audits.rivals import even, fitting
 from plumbrl.audits.subject import MakePolicy, Subject
 from plumbrl.audits.target import name_of, target
 from plumbrl.audits.vector import MakeVector
@@ -22,7 +25,7 @@ def audit(
     env: Any,
     *,
     policy: MakePolicy | None = None,
-    oracle: MakePolicy | None = None,
+    oracle: MakePolicy | str | None = None,
     vector: MakeVector | None = None,
     metric: str = "",
     gamma: float = 0.99,
@@ -41,8 +44,8 @@ def audit(
             new environment or a new vector of environments, or an environment, which is copied.
         policy: Called with an environment; returns the trained policy: from an observation to an
             action. None if there is none.
-        oracle: The same for a policy that is known to do the task; where it returns None, there is
-            none.
+        oracle: The same for a policy that is known to do the task, or its ``module:function``;
+            where it returns None, there is none.
         vector: Returns a new vector of such environments, to be asked too.
         metric: Key of a number in the infos that says how well the task is done, higher is
             better; with a leading ``-``, lower is better.
@@ -68,11 +71,15 @@ def audit(
     chosen = _chosen(tiers)
     if not 0 <= gamma <= 1:
         raise UserError(f"gamma must be in [0, 1]; got {gamma}.")
+    if not isinstance(budget, int | float):
+        raise UserError(f"budget must be a number of seconds; got {budget!r}.")
     if not budget > 0:
         raise UserError(f"budget must be above 0 seconds; got {budget}.")
     if seed < 0:
         raise UserError(f"seed must not be negative; got {seed}.")
     name = name or name_of(env)
+    policy = guarded(policy, "policy")
+    oracle = guarded(named_oracle(oracle) if isinstance(oracle, str) else oracle, "oracle")
 
     def make() -> Subject:
         what = target(env)
@@ -107,12 +114,15 @@ def report(name: str, outcomes: list[Outcome], *, again: bool = False) -> Report
         outcomes: In the order in which they were found.
         again: Whether the command audits it again by this name.
     """
+    outcomes = even(outcomes)
     surest: dict[str, Finding] = {}
     for _, finding in outcomes:
         if finding and finding.confidence > getattr(surest.get(finding.cause), "confidence", -1):
             surest[finding.cause] = finding
     rank = {"error": 0, "warning": 1, "info": 2}
-    findings = tuple(sorted(surest.values(), key=lambda f: (rank[f.severity], -f.confidence)))
+    named = [fitting(finding, name) for finding in surest.values()]
+    # Of equally sure ones the first found stays first: reward, environment, task.
+    findings = tuple(sorted(named, key=lambda f: (rank[f.severity], -f.confidence)))
     checks = tuple(check for check, _ in outcomes)
     verdict = _verdict(findings, checks)
     return Report(
@@ -127,7 +137,9 @@ def _verdict(findings: tuple[Finding, ...], checks: tuple[Check, ...]) -> RunVer
         return "NOT_LEARNING"
     if any(check.verdict == "failed" for check in checks):
         return "UNHEALTHY"
-    return "HEALTHY" if any(c.verdict == "passed" for c in checks) else "INCONCLUSIVE"
+    decided = any(c.verdict == "passed" for c in checks)
+    failed = any(c.reason.startswith(OWN_FAILURE) for c in checks)
+    return "HEALTHY" if decided and not failed else "INCONCLUSIVE"
 
 
 def _next_step(verdict: RunVerdict, findings: tuple[Finding, ...], name: str) -> str:

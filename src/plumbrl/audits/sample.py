@@ -156,7 +156,7 @@ class Collector:
             )  # fmt: skip
             for key, value in zip(ROW, row, strict=True):
                 self._rows[key].append(value)
-            self._infos.append(_numbers(info))
+            self._infos.append(numbers(info))
             if ended:
                 self._causes[episode] = _cause(info)
             flat, t = following, t + 1
@@ -250,7 +250,7 @@ def _limits(space: spaces.Space) -> tuple[Array, Array]:
     return np.zeros(size), np.ones(size)
 
 
-def _numbers(info: Mapping[str, Any]) -> dict[str, float]:
+def numbers(info: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers in an info; those of a reward's terms as ``reward_terms/<name>``."""
     found: dict[str, float] = {}
     for key, value in info.items():

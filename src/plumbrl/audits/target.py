@@ -1,9 +1,11 @@
 """What an audit may be given: an id, a function, an environment, or a vector of them."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import gymnasium
@@ -62,15 +64,28 @@ def _named(name: str) -> Target:
     module, _, rest = name.partition(":")
     if rest:
         try:
-            made = getattr(importlib.import_module(module), rest, None)
-        except ImportError as error:
+            loaded = importlib.import_module(module)
+        except (ImportError, TypeError) as error:
             raise UserError(f"{name}: {error}.") from None
+        made = getattr(loaded, rest, None)
         if callable(made):
             return _made(made)
     if not is_registered(name):
-        known = [f"{module}:{key}" if rest else key for key in gymnasium.registry]
-        raise UserError(f"Unknown environment {name!r}; {nearest(name, known)}")
+        raise UserError(f"Unknown environment {name!r}; {_hint(module, rest)}")
     return Target(lambda: gymnasium.make(name, disable_env_checker=True))
+
+
+def _hint(module: str, rest: str) -> str:
+    """Return the nearest name: in the module, if one was given, else among the ids."""
+    if not rest:
+        near = get_close_matches(module, gymnasium.registry, n=1, cutoff=0.5)
+        form = "give an id, module:Env-v0 or module:function."
+        return f"did you mean {near[0]!r}?" if near else form
+    found = vars(importlib.import_module(module)).items()
+    own = [key for key, value in found if callable(value) and not key.startswith("_")]
+    ids = [key for key in gymnasium.registry if key.rpartition("-v")[0]]
+    near = get_close_matches(rest, [*own, *ids], n=1, cutoff=0.5)
+    return f"did you mean {module + ':' + near[0]!r}?" if near else nearest(rest, own or ids)
 
 
 def is_registered(name: str) -> bool:
@@ -80,7 +95,7 @@ def is_registered(name: str) -> bool:
         if module:
             importlib.import_module(module)
         gymnasium.spec(rest)
-    except (gymnasium.error.Error, ImportError):
+    except (gymnasium.error.Error, ImportError, TypeError):  # TypeError: a name such as .a:B-v0
         return False
     return True
 
@@ -98,6 +113,12 @@ def _copied(env: gymnasium.Env) -> Target:
 
 def _made(make: Callable[[], Any]) -> Target:
     """A function: what it returns first says what it makes; what it raises is for the audit."""
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise UserError(f"{name_of(make)} is called without arguments: {error}.") from None
+    except ValueError:  # some functions written in C do not say what they take
+        pass
     try:
         env = make()
     except Exception:

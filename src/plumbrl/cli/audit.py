@@ -1,5 +1,6 @@
 """`plumbrl audit ENV`."""
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Options:
 
 def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
-    options = tyro.cli(Options, prog="plumbrl audit", args=args)
+    options = tyro.cli(Options, prog="plumbrl audit", args=joined(args))
     seconds = seconds_in(options.budget)
 
     from rich.console import Console
@@ -76,6 +77,17 @@ def run(args: list[str]) -> int:
     else:
         print_report(report, console, brief=not options.all)
     return report.exit_code
+
+
+def joined(args: list[str]) -> list[str]:
+    """Return arguments with ``--metric -distance`` as one, or the parser takes it for an option."""
+    found: list[str] = []
+    for arg in args:
+        if found[-1:] == ["--metric"] and re.match(r"-[^-]", arg):
+            found[-1] = f"--metric={arg}"
+        else:
+            found.append(arg)
+    return found
 
 
 def _gamma(asked: float | None, trained: float | None) -> float:

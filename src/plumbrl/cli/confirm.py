@@ -15,7 +15,7 @@ class Options:
 
     Takes the first finding of `plumbrl diagnose RUN` whose remedy is a setting (or the one named),
     trains pairs of the same seed as it was and with the remedy, and says confirmed, refuted or
-    undecided, with the interval of the difference in return on held-out episodes.
+    undecided, with the interval of the difference in return at the end of training.
 
     Exit code 3: refuted or undecided.
     """
@@ -29,7 +29,7 @@ class Options:
     timesteps: int | None = None
     """Of each training; by default those of the run, at most 100,000."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Seeds, at most; as many are used as decide, at least two."""
+    """Seeds, at most; as many are used as decide, at least three, or two if only two are given."""
     json: bool = False
     """Print the result as JSON and nothing else."""
 

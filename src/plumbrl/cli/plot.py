@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -51,6 +51,7 @@ def run(args: list[str]) -> int:
 
     if not options.run:
         raise UserError("name a run folder or a log, as in: plumbrl plot RUN.")
+    options = replace(options, run=_runs(options.run))
     if options.show:
         check_display()
     out = options.out or _default(options)
@@ -88,6 +89,19 @@ def open_picture(path: Path) -> None:
     import webbrowser
 
     webbrowser.open(path.resolve().as_uri())
+
+
+def _runs(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return what is drawn: the runs in the folders, each once."""
+    from plumbrl.logs.find import run_in
+
+    found: dict[Path, Path] = {}
+    for path in paths:
+        run = run_in(path) if path.is_dir() else path
+        if run.resolve() in found:
+            print(f"note: {run} was given more than once and is drawn once.", file=sys.stderr)
+        found.setdefault(run.resolve(), run)
+    return tuple(found.values())
 
 
 def _default(options: Options) -> Path:

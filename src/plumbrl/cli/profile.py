@@ -1,6 +1,7 @@
 """`plumbrl profile ENV|CONFIG`."""
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,7 @@ def run(args: list[str]) -> int:
     own, settings = _split(args)
     options = tyro.cli(Options, prog="plumbrl profile", args=own)
     seconds = _seconds(options.budget)
+    sys.path.insert(0, "")
     config = _config(options.target, dotted(settings))
 
     from rich.console import Console
@@ -89,5 +91,17 @@ def _config(target: str, overrides: dict[str, object]) -> "TrainConfig":
 
     if target in PRESETS or Path(target).suffix in FILES or Path(target).is_file():
         return load_config(Path(target), overrides)
+    _refuse_function(target)
     data = {"env": {"id": target}, "num_envs": NUM_ENVS}
     return config_of(data, Path(), overrides, target)
+
+
+def _refuse_function(target: str) -> None:
+    from plumbrl.audits.target import is_registered
+
+    module, _, name = target.partition(":")
+    if name and not is_registered(target) and hasattr(sys.modules.get(module), name):
+        raise UserError(
+            f"{target} is no Gymnasium id; profile takes ids (module:MyEnv-v0, registered where "
+            "the module is imported) and configurations, no functions."
+        )

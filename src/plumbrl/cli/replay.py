@@ -35,7 +35,7 @@ class Options:
     episode: str = "all"
     """worst, best, all, a seed (recorded now if it was not), or an episode file."""
     out: Path | None = None
-    """The page; replay.html in the run folder if not given."""
+    """The page; if not given, replay.html in the run folder, or replay_<episode>.html of one."""
     mp4: bool = False
     """Also a video of the first of them, beside the page."""
     show: bool = False
@@ -109,7 +109,8 @@ def _chosen(options: Options) -> "tuple[list[Episode], str, Path]":
         return [read_episode(file)], file.stem, file.with_suffix(".html")
     path = options.run
     place = path if path.is_dir() else path.parent
-    title, beside = place.resolve().name, place / "replay.html"
+    of_one = "" if options.episode == "all" else f"_{options.episode}"
+    title, beside = place.resolve().name, place / f"replay{of_one}.html"
     kept = [episode for _, episode in recorded(path)] if path.is_dir() else []
     if options.episode in WANTED:
         kept = kept or _sorted(_record(_policy(path, options), options.n_episodes))

@@ -1,5 +1,6 @@
 """`plumbrl train CONFIG [--key.subkey VALUE ...]`, `plumbrl train --resume RUN`."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,7 @@ def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
     own, settings = split(args)
     options = tyro.cli(Options, prog="plumbrl train", args=own)
+    sys.path.insert(0, "")
     start = _start(options, dotted(settings))
 
     from rich.console import Console
@@ -80,8 +82,23 @@ def _start(options: Options, overrides: dict[str, Any]) -> Any:
     from plumbrl.training.train import train
 
     assert options.config is not None
+    _refuse_id(options.config)
     config = load_config(options.config, overrides)
     return lambda show: train(config, show=show)
+
+
+def _refuse_id(config: Path) -> None:
+    """Say how to train in an environment that was named instead of a file."""
+    from plumbrl.audits.target import is_registered
+    from plumbrl.training.config_file import PRESETS
+
+    name = str(config)
+    if name in PRESETS or config.exists() or not is_registered(name):
+        return
+    raise UserError(
+        f"{name} is an environment; train in it with a YAML file of these two lines, as in "
+        f"`plumbrl train my.yaml`:\nenv: {{id: {name!r}}}\ntotal_timesteps: 100000"
+    )
 
 
 def split(args: list[str]) -> tuple[list[str], list[str]]:

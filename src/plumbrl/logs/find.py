@@ -61,10 +61,22 @@ def read_folder(path: Path) -> tuple[Log, Path]:
     Raises:
         UserError: There is none, there are several, or it cannot be read.
     """
-    readers = _readers(path) or _lonely(path)
-    if readers:
-        return _first(readers), path
-    below = [folder for folder in _folders(path) if _readers(folder)]
+    folder = run_in(path)
+    return _first(_readers(folder) or _lonely(folder)), folder
+
+
+def run_in(path: Path) -> Path:
+    """Return a folder if it holds a run itself, or else the only folder below it that does.
+
+    Raises:
+        UserError: There is none, or there are several.
+    """
+    if _readers(path) or _lonely(path):
+        return path
+    below: list[Path] = []
+    for folder in _folders(path):
+        if not set(below) & set(folder.parents) and _readers(folder):  # not the parts of a run
+            below.append(folder)
     if not below:
         raise UserError(
             f"{path} holds no log: no metrics.jsonl, progress.csv, TensorBoard events, "
@@ -72,8 +84,10 @@ def read_folder(path: Path) -> tuple[Log, Path]:
         )
     if len(below) > 1:
         names = listed(folder.relative_to(path).as_posix() for folder in below)
-        raise UserError(f"{path} holds several runs: {names}; name one of them.")
-    return _first(_readers(below[0])), below[0]
+        raise UserError(
+            f"{path} holds several runs: {names}; name one of them, or several to `plumbrl plot`."
+        )
+    return below[0]
 
 
 def _first(readers: list[Reader]) -> Log:

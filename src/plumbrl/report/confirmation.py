@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+NAMES = ("seed", "return as it was", "return changed", "difference", "found again when changed")
 COLOURS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
 
 
 def print_confirmation(result: Any, console: Console) -> None:
-    """Print the verdict, what was changed, and each pair of trainings.
+    """Print the verdict, what was changed, each pair of trainings, and what would decide.
 
     Args:
         result: A `plumbrl.training.confirm.Confirmation`.
@@ -22,7 +23,7 @@ def print_confirmation(result: Any, console: Console) -> None:
     for key, value in result.changes.items():
         console.print(f"changed   {key} = {value}", highlight=False)
     table = Table(box=SIMPLE_HEAD)
-    for name in ("seed", "return as it was", "return changed", "difference", "found again"):
+    for name in NAMES:
         table.add_column(name, justify="right")
     for trial in result.trials:
         gain = trial.after - trial.before
@@ -33,3 +34,14 @@ def print_confirmation(result: Any, console: Console) -> None:
     console.print(table)
     said = f"gain {result.gain:+.4g} [{result.low:+.4g}, {result.high:+.4g}] over seeds, "
     console.print(f"{said}{result.timesteps:,} timesteps each", highlight=False)
+    if result.verdict == "undecided":
+        console.print(_what_would_decide(result), highlight=False, soft_wrap=True)
+
+
+def _what_would_decide(result: Any) -> str:
+    seeds = [trial.seed for trial in result.trials]
+    more = [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + len(seeds))]
+    return (
+        f"More seeds would decide (--seeds {' '.join(map(str, more))}: a narrower interval), or "
+        f"longer trainings (--timesteps {10 * result.timesteps}: an effect that takes its time)."
+    )

@@ -17,14 +17,18 @@ from plumbrl.logs import read
 from plumbrl.runs.files import whole
 from plumbrl.training.config_file import load_config
 from plumbrl.training.remedy import changes_of
+from plumbrl.training.session import Trained
 from plumbrl.training.train import train
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Two-sided 95 % points of Student's distribution with 1, 2, ... degrees of freedom."""
 LEAST = 2
-"""Pairs of trainings before anything is said."""
+"""Pairs of trainings without which nothing can be said."""
+ENOUGH = 3
+"""Pairs before anything is said where as many seeds are given: the interval of two is enormous."""
 TIMESTEPS = 100_000
+RETURN = "rollout/ep_rew_mean"
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Trial:
 
     Attributes:
         seed: Of both.
-        before: Mean return on the held-out episodes, as it was.
+        before: Mean return of the last training episodes, as it was.
         after: The same with the change.
         still: Whether the cause was found again with the change.
     """
@@ -107,7 +111,7 @@ def confirm(
         run: The run folder that was diagnosed.
         cause: The suspect; None for the first finding whose remedy is a setting.
         changes: What to change instead, by dotted key.
-        seeds: At most; as many are used as decide, at least two.
+        seeds: At most; as many are used as decide, at least three, or two if only two are given.
         timesteps: Of each training; None for those of the run, at most 100,000.
         say: Called with what is going on.
 
@@ -126,7 +130,7 @@ def confirm(
     trials: list[Trial] = []
     for seed in seeds:
         trials.append(_trial(run, name, chosen, seed, steps, say))
-        if len(trials) >= LEAST and judged(trials)[0] != "undecided":
+        if len(trials) >= ENOUGH and judged(trials)[0] != "undecided":
             break
     result = Confirmation(name, chosen, *judged(trials), steps, tuple(trials))
     with whole(run / "confirm" / "confirmation.json") as temporary:
@@ -154,6 +158,19 @@ def _facts(run: Path) -> Facts:
         return Facts()
 
 
+def _return(result: Trained) -> float:
+    """Return what episodes of training earned at its end.
+
+    Held-out episodes of the most likely action are no measure here: an untrained policy may do
+    well on them by luck, seed by seed.
+    """
+    history = read(result.folder)
+    if RETURN in history:
+        values = history.points(RETURN)[1]
+        return float(np.mean(values[-max(1, len(values) // 10) :]))
+    return float(np.mean(result.evaluations[0].returns))
+
+
 def _trial(
     run: Path, cause: str, changes: dict[str, Any], seed: int, steps: int, say: Callable
 ) -> Trial:
@@ -166,6 +183,6 @@ def _trial(
             "checkpoints": 0, "eval.record": 0, "name": label.replace(" ", "-"),
         }  # fmt: skip
         result = train(load_config(run / "config.yaml", overrides | change))
-        reached.append(float(np.mean(result.evaluations[0].returns)))
+        reached.append(_return(result))
         still = cause in {f.cause for f in result.report.findings}
     return Trial(seed, reached[0], reached[1], still)

@@ -172,6 +172,8 @@ def _model_in(folder: Path, which: Which) -> Path:
     for name in MODELS[which]:
         if (folder / name).is_file():
             return folder / name
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder} is no run folder: it has no config.yaml and no model.zip.")
     raise UserError(f"{folder} holds no {MODELS[which][-1]}; has the training finished?")
 
 

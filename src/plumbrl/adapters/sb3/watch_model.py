@@ -97,6 +97,10 @@ class Watched(CallbackList):
         """Return the diagnosis of everything seen so far."""
         return self._watch.report(self._verifier.findings, self._verifier.checks)
 
+    def _on_training_start(self) -> None:
+        super()._on_training_start()
+        self._watch.examine()  # weights that are none already end a training before its first row
+
     def _on_step(self) -> bool:
         if self._alert:
             raise AlertError(self._alert)

@@ -10,9 +10,13 @@ import numpy as np
 from gymnasium import spaces
 
 from plumbrl.audits.budget import Budget
+from plumbrl.audits.environment.columns import FEW
+from plumbrl.audits.environment.hidden import differing
+from plumbrl.audits.environment.observations import Seen, check_dead
 from plumbrl.audits.environment.opposites import Opposites, choices, opposites
 from plumbrl.audits.environment.probing import Prober, first_effect, moments
 from plumbrl.audits.environment.strength import check_strength
+from plumbrl.audits.sample import Sample
 from plumbrl.audits.subject import Subject
 from plumbrl.findings import Check, Evidence
 from plumbrl.oracles.compare import Outcome, found, skipped
@@ -25,11 +29,18 @@ def ask_actions(subject: Subject) -> list[Outcome]:
     """Return what is wrong with the effect of actions."""
     sample, budget = subject.random, subject.budget.part(0.2)
     with closing(subject.make_env()) as env:
-        effects = Effects(Prober(env, moments(env, subject.seed)), subject.spaces[1], budget)
+        prober = Prober(env, moments(env, subject.seed))
+        effects = Effects(prober, subject.spaces[1], budget, blind=_blind(sample))
         outcomes = effects.outcomes()
         if effects.repeatable and len(sample):
             outcomes.append(effects.strength(sample.next_observations))
     return outcomes
+
+
+def _blind(sample: Sample) -> str:
+    """Return which observations never change; empty where all do."""
+    check, _ = check_dead(Seen.of([sample])) if len(sample) >= FEW else (None, None)
+    return check.reason if check is not None and check.verdict == "failed" else ""
 
 
 class Effects:
@@ -39,13 +50,16 @@ class Effects:
         prober: Brings moments back.
         space: Of actions.
         budget: Once it is over, fewer moments are compared.
+        blind: Which observations never change, in words; empty where all do.
     """
 
     repeatable = True
     """Whether the same actions have the same effect and any effect at all; known afterwards."""
 
-    def __init__(self, prober: Prober, space: spaces.Space, budget: Budget) -> None:
-        self._prober, self._space, self._budget = prober, space, budget
+    def __init__(
+        self, prober: Prober, space: spaces.Space, budget: Budget, *, blind: str = ""
+    ) -> None:
+        self._prober, self._space, self._budget, self._blind = prober, space, budget, blind
 
     def outcomes(self) -> list[Outcome]:
         """Return all outcomes; where nothing can be repeated, there is only one."""
@@ -96,20 +110,47 @@ class Effects:
         pairs = opposites(self._space)
         if len(pairs) < 2:
             return skipped(DIMS, "the action has no parts that could be tried alone")
-        inert = [pair.name for pair in pairs if self._inert(pair)]
+        inert = [pair for pair in pairs if self._inert(pair)]
         if not inert:
             return Check(DIMS, "passed", f"each of {len(pairs)} numbers acts"), None
         if len(inert) == len(pairs):
             return Check(DIMS, "inconclusive", "no number acts alone"), None
-        share = Evidence("numbers of the action without effect", len(inert), "0")
+        return self._without_effect(inert, pairs)
+
+    def _without_effect(self, inert: list[Opposites], pairs: list[Opposites]) -> Outcome:
         held = f"held at both bounds for {self._prober.hold} steps"
-        reason = f"without effect, {held}: {', '.join(inert)} of {len(pairs)}"
-        return found(DIMS, "environment.action-inert", reason, share, confidence=0.97)
+        names = ", ".join(pair.name for pair in inert)
+        reason = f"no effect is seen, {held}: {names} of {len(pairs)}"
+        told = self._hidden(inert)
+        moving = [name for name, follows in told.items() if follows]
+        if moving:
+            return Check(DIMS, "inconclusive", f"{reason}; but {_some(moving)} follows"), None
+        sure = 0.97
+        if self._blind:
+            reason = f"{reason}; the effect may be in an observation that {self._blind}"
+            if not any(self._hidden([pair for pair in pairs if not self._inert(pair)]).values()):
+                return Check(DIMS, "inconclusive", reason), None
+            sure, reason = 0.6, f"{reason}, but reward and infos follow the other numbers only"
+        if told:
+            sure, reason = 0.6, f"{reason}; {_some(list(told))} differs, by the same at all steps"
+        share = Evidence("numbers of the action without effect", len(inert), "0")
+        return found(DIMS, "environment.action-inert", reason, share, confidence=sure)
 
     def _inert(self, pair: Opposites) -> bool:
-        """Rewards may charge for an action that moves nothing; only what is seen counts."""
+        """What is seen counts; of what is not, `_without_effect` makes less."""
         answers = self._prober.answers(pair.low, pair.high, self._budget)
         return bool(answers) and all(first_effect(a, b) is None for _, a, b in answers)
+
+    def _hidden(self, pairs: list[Opposites]) -> dict[str, bool]:
+        """Return what differs unseen, and whether it follows the action: a charge is constant."""
+        told: dict[str, bool] = {}
+        for pair in pairs:
+            for _, a, b in self._prober.answers(pair.low, pair.high, self._budget):
+                for name, follows in differing(a.hidden, b.hidden).items():
+                    told[name] = told.get(name, False) or follows
+                if len(a.rewards) != len(b.rewards):
+                    told["the end of the episode"] = True
+        return told
 
     def _alike(self, space: spaces.Discrete) -> Outcome:
         actions = choices(space)
@@ -156,3 +197,8 @@ class Effects:
             first, *others = choices(self._space)
             return [Opposites("the choice", first, other) for other in others]
         return opposites(self._space)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

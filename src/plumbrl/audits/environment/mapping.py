@@ -9,8 +9,9 @@ import numpy as np
 from gymnasium import spaces
 
 from plumbrl.audits.budget import Budget
-from plumbrl.audits.environment.baselines import gain, scores
+from plumbrl.audits.environment.baselines import Gain, gain, scores
 from plumbrl.audits.environment.opposites import sides
+from plumbrl.audits.reward.better import does_better
 from plumbrl.audits.sample import Policy, Sample, collect
 from plumbrl.audits.subject import Subject
 from plumbrl.findings import Check, Evidence
@@ -21,6 +22,10 @@ EPISODES, STEPS = 5, 8000
 """Of each mapping that is tried."""
 MORE = 1.2
 """Gain of the right mapping over loss without it, at least."""
+ENDS = 0.85
+"""Of `does_better`, where it goes by the ends of episodes alone."""
+EITHER = 0.5
+"""Confidence where only returns speak: a reward turned round would look the same."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +54,52 @@ def ask_mapping(subject: Subject) -> list[Outcome]:
         return [skipped(NAME, "too few episodes of the oracle ended")]
     if own.clear:
         return [(Check(NAME, "passed", f"the oracle gains {own} on random actions"), None)]
-    budget, best = subject.budget.part(0.4), None
-    for mapping in mappings(subject.spaces[1]):
-        if budget.over:
-            break
-        tried = gain(scores(_mapped(subject, mapping, budget), subject.metric), chance)
-        # Where the reward is turned round instead, the oracle loses more than can be gained.
-        loss = max(0.0, -own.interval.estimate)
-        if tried is None or not tried.clear or tried.interval.estimate < MORE * loss:
-            continue
-        if best is None or tried.interval.estimate > best[1].interval.estimate:
-            best = mapping, tried
+    best = _best(subject, chance, own)
     if best is None:
         return [
             (Check(NAME, "inconclusive", f"the oracle gains {own}, however it is mapped"), None)
         ]
-    mapping, tried = best
-    reason = f"the oracle gains {own}; with {mapping.name}, {tried}"
+    mapping, tried, sure = best
+    same = "; a reward turned round would look the same" if sure == EITHER else ""
+    reason = f"the oracle gains {own}; with {mapping.name}, {tried}{same}"
     evidence = Evidence("gain of the oracle, mapped", tried.interval.estimate, "no gain")
-    return [found(NAME, mapping.cause, reason, evidence, confidence=0.9)]
+    return [found(NAME, mapping.cause, reason, evidence, confidence=sure)]
+
+
+def _best(
+    subject: Subject, chance: dict[int, float], own: Gain
+) -> tuple[Mapping, Gain, float] | None:
+    """Return the surest mapping, then the one that gains most, and how sure it is."""
+    budget, best = subject.budget.part(0.4), None
+    for mapping in mappings(subject.spaces[1]):
+        if budget.over:
+            break
+        acted = _mapped(subject, mapping, budget)
+        tried = gain(scores(acted, subject.metric), chance)
+        if tried is None or not tried.clear:
+            continue
+        sure = _sure(tried, own, does_better(subject.random, acted, subject.metric))
+        rank = sure, tried.interval.estimate
+        if sure and (best is None or rank > (best[2], best[1].interval.estimate)):
+            best = mapping, tried, sure
+    return best
+
+
+def _sure(tried: Gain, own: Gain, better: float) -> float:
+    """Return the confidence in a mapping; 0 if a reward turned round explains it more easily.
+
+    An end may be a failure as well as the goal, so it must go with a gain that is large enough.
+
+    Args:
+        tried: What the mapped oracle gains.
+        own: What it gains as it is.
+        better: What `does_better` says of the mapped oracle.
+    """
+    # Where the reward is turned round instead, the oracle loses more than can be gained.
+    large = tried.interval.estimate >= MORE * max(0.0, -own.interval.estimate)
+    if better > ENDS or (large and better >= ENDS):
+        return 0.9
+    return EITHER if large or better >= ENDS else 0.0
 
 
 def _mapped(subject: Subject, mapping: Mapping, budget: Budget) -> Sample:

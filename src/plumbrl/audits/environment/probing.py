@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 
 from plumbrl.audits.budget import Budget
+from plumbrl.audits.environment.hidden import inside, series
 from plumbrl.audits.sample import flatten
 from plumbrl.audits.traces import leaves, sampled_actions
 
@@ -36,11 +37,14 @@ class Answer:
         observations: (T + 1, D), from before the first step; T is shorter where the episode ended.
         rewards: (T,).
         ended: Whether the episode ended.
+        hidden: Numbers that the observation need not show, each (T,), by name: the reward, those
+            of the infos and of the environment's inside.
     """
 
     observations: Array
     rewards: Array
     ended: bool
+    hidden: dict[str, Array] = field(default_factory=dict)
 
     def same(self, other: "Answer") -> bool:
         """Return whether nothing at all differs."""
@@ -101,12 +105,14 @@ class Prober:
             if terminated or truncated:
                 return None
         rows, rewards, ended = [flatten(observation)], [], False
+        hidden: list[dict[str, float]] = []
         while len(rewards) < self.hold and not ended:
-            observation, reward, terminated, truncated, _ = self.env.step(deepcopy(action))
+            observation, reward, terminated, truncated, info = self.env.step(deepcopy(action))
             rows.append(flatten(observation))
             rewards.append(float(reward))
+            hidden.append({"the reward": float(reward)} | inside(self.env, info))
             ended = bool(terminated or truncated)
-        return Answer(np.array(rows), np.array(rewards), ended)
+        return Answer(np.array(rows), np.array(rewards), ended, series(hidden))
 
 
 def moments(env: gymnasium.Env, seed: int, count: int = 8) -> list[Moment]:

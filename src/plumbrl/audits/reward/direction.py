@@ -1,9 +1,8 @@
 """Whether the reward points the way of the task: against an oracle, or a metric of the task."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from plumbrl.audits.reward.better import Gain, does_better, gain, terminates
 from plumbrl.audits.reward.task_metric import correlation, episode_metric
 from plumbrl.audits.sample import Sample
 from plumbrl.audits.subject import Subject
@@ -18,34 +17,6 @@ AGAINST = -0.6
 """Correlation of reward and metric over random episodes below which they disagree."""
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A difference of means with its 95 % interval (Welch's, by the normal distribution).
-
-    Attributes:
-        mean: Of the first minus the second sample.
-        half: Half the width of the interval.
-        spread: Pooled deviation of single values.
-    """
-
-    mean: float
-    half: float
-    spread: float
-
-    @property
-    def up(self) -> bool:
-        """Whether the first is clearly larger."""
-        return self.mean - self.half > 0
-
-    @property
-    def down(self) -> bool:
-        """Whether the first is clearly smaller."""
-        return self.mean + self.half < 0
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.4g} ± {self.half:.2g}"
-
-
 def ask(subject: Subject) -> list[Outcome]:
     """Ask whether the reward grows as the task is done better."""
     sample, metric = subject.random, subject.metric
@@ -54,15 +25,6 @@ def ask(subject: Subject) -> list[Outcome]:
         check_sign(sample, expert, metric),
         check_hacking(sample, trained, expert, metric),
     ]
-
-
-def gain(first: Array, second: Array) -> Gain | None:
-    """Return the difference of means; None where a sample has fewer than two values."""
-    if min(len(first), len(second)) < 2:
-        return None
-    variances = first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)
-    spread = float(np.sqrt((first.var() + second.var()) / 2))
-    return Gain(float(first.mean() - second.mean()), float(2 * np.sqrt(variances)), spread)
 
 
 def check_sign(sample: Sample, expert: Sample | None, metric: str) -> Outcome:
@@ -85,16 +47,30 @@ def check_sign(sample: Sample, expert: Sample | None, metric: str) -> Outcome:
 
 
 def _by_metric(sample: Sample, metric: str) -> Outcome | None:
-    """Random episodes differ too; both the return and the mean reward must go against."""
+    """Longer episodes bend either correlation, so one that goes against settles nothing alone."""
     done = episode_metric(sample, metric)
     if done is None or len(done) < 2 * EPISODES or np.ptp(done) == 0:
         return None
-    related = [correlation(r, done) for r in (sample.returns, sample.returns / sample.lengths)]
-    reason = f"over {len(done)} random episodes, return and metric correlate by {related[0]:.2f}"
-    if max(related) > AGAINST:
+    total, lengths = sample.returns, sample.lengths.astype(float)
+    by_return, by_mean = correlation(total, done), correlation(total / lengths, done)
+    alike = correlation(_beyond(total, lengths), _beyond(done, lengths))
+    reason = (
+        f"over {len(done)} random episodes, the metric correlates with the return by "
+        f"{by_return:.2f} (at equal lengths {alike:.2f}), with the mean reward by {by_mean:.2f}"
+    )
+    if min(by_return, by_mean) > AGAINST:
         return Check(SIGN, "passed", reason), None
-    evidence = Evidence("correlation of return and metric", related[0], "positive", "", metric)
+    if by_return > AGAINST or min(by_mean, alike) > AGAINST:
+        return Check(SIGN, "inconclusive", f"{reason}; an oracle would tell"), None
+    evidence = Evidence("correlation of return and metric", by_return, "positive", "", metric)
     return found(SIGN, FLIPPED, reason, evidence, confidence=0.75)
+
+
+def _beyond(values: Array, lengths: Array) -> Array:
+    """Return what a straight line in the lengths does not explain; exact zeros where it does."""
+    line = np.stack([np.ones_like(lengths), lengths], axis=1)
+    rest = values - line @ np.linalg.lstsq(line, values, rcond=None)[0]
+    return rest if np.ptp(rest) > 1e-9 * np.ptp(values) else np.zeros_like(rest)
 
 
 def _by_expert(sample: Sample, expert: Sample | None, metric: str) -> Outcome | None:
@@ -106,28 +82,11 @@ def _by_expert(sample: Sample, expert: Sample | None, metric: str) -> Outcome | 
     reason = f"the oracle returns {earned} against random actions"
     if not earned.down:
         return Check(SIGN, "passed", reason), None
-    better = _does_better(sample, expert, metric)
+    better = does_better(sample, expert, metric)
     if better == 0:
         return Check(SIGN, "inconclusive", f"{reason}, but does the task no better either"), None
     evidence = Evidence("gain in return of the oracle", earned.mean, "above 0", "", str(earned))
     return found(SIGN, FLIPPED, reason, evidence, confidence=better)
-
-
-def _does_better(sample: Sample, expert: Sample, metric: str) -> float:
-    """Return how sure it is that an oracle does the task, for all that its return is lower."""
-    ours, theirs = episode_metric(sample, metric), episode_metric(expert, metric)
-    if ours is not None and theirs is not None:
-        done = gain(theirs, ours)
-        return 0.95 if done is not None and done.up else 0.0
-    longer = gain(expert.lengths.astype(float), sample.lengths.astype(float))
-    ends, expected = _terminates(expert), _terminates(sample)
-    if longer is not None and expected > 0.9:  # random actions fail, most likely
-        return 0.9 if longer.up else 0.0
-    return 0.85 if ends > expected + 0.5 else 0.6
-
-
-def _terminates(sample: Sample) -> float:
-    return float(np.mean([sample.terminated[e.stop - 1] for e in sample.finished]))
 
 
 def check_hacking(
@@ -179,7 +138,7 @@ def _z(one: Gain) -> float:
 def _camps(trained: Sample, expert: Sample) -> bool:
     """Whether the oracle ends episodes, the trained policy does not, and earns more."""
     earned = gain(trained.returns, expert.returns)
-    ends = _terminates(expert) > 0.9 and _terminates(trained) < 0.1
+    ends = terminates(expert) > 0.9 and terminates(trained) < 0.1
     return bool(ends and earned and earned.up and expert.lengths.mean() < trained.lengths.mean())
 
 
