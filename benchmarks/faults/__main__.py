@@ -83,10 +83,7 @@ def _run(wanted: list[Case], seeds: int, workers: int, out: Path) -> list[dict[s
     done = {(row["case"], row["seed"]) for row in rows}
     todo = [(c.id, s) for s in range(seeds) for c in wanted if (c.id, s) not in done]
     out.parent.mkdir(parents=True, exist_ok=True)
-    # A fresh process for every few cases: what one leaves behind does not reach many others.
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), max_tasks_per_child=20
-    ) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(one, *pair): pair for pair in todo}
         for k, future in enumerate(as_completed(waiting), 1):
             row = future.result()
