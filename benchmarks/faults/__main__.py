@@ -100,13 +100,14 @@ def _run(wanted: list[Case], seeds: int, workers: int, out: Path) -> list[dict[s
 def _read(out: Path) -> list[dict[str, Any]]:
     if not out.exists():
         return []
-    rows = []
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
     for line in out.read_text().splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             continue  # torn by an interruption
-    return rows
+        rows[row["case"], row["seed"]] = row
+    return list(rows.values())
 
 
 def _write(file: Path, found: dict[str, Any], rows: list[dict[str, Any]], options: Any) -> None:

@@ -45,7 +45,7 @@ def _said(report: Any) -> dict[str, Any]:
     findings = [f for f in report.findings if f.severity != "info"]
     return {
         "verdict": report.verdict,
-        "detected": any(f.severity == "error" for f in findings) or report.verdict in LOUD,
+        "detected": bool(findings) or report.verdict in LOUD,
         "named": [f.cause for f in findings],
         "confidence": [round(f.confidence, 3) for f in findings],
     }

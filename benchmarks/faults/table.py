@@ -14,7 +14,7 @@ def scored(row: Row) -> Row:
     right = {component(cause) for cause in row["acceptable"]}
     parts = list(dict.fromkeys(component(cause) for cause in row["named"]))
     return row | {
-        "detected": bool(row.get("detected")),
+        "detected": bool(row.get("detected") or row["named"]),
         "top1_component": bool(parts[:1]) and parts[0] in right,
         "top3_component": bool(set(parts[:3]) & right),
         "top1_cause": bool(row["named"]) and row["named"][0] in row["acceptable"],

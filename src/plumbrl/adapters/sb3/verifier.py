@@ -20,6 +20,8 @@ from plumbrl.snapshots.off_policy import OffPolicyUpdate
 from plumbrl.snapshots.settings import Settings
 
 ORDER = {"failed": 0, "passed": 1, "inconclusive": 2, "skipped": 3}
+LOOKS = {"rollout": 1, "learning": 2}
+"""First updates that are recomputed; a rollout that was learned from before shows in the second."""
 UNWATCHED = {
     "ARS": "it takes no gradient steps",
     "MaskablePPO": "its masks are not recorded",
@@ -58,9 +60,13 @@ class Verifier:
         if hasattr(model, "replay_buffer"):
             return [OffPolicyWatch(self.off_policy)]
         return [
-            OnPolicyWatch(self.rollout, updates=1 - min(1, self._looks.get("rollout", 0))),
-            LearningWatch(self.learning, updates=1 - min(1, self._looks.get("learning", 0))),
+            OnPolicyWatch(self.rollout, updates=self._left("rollout")),
+            LearningWatch(self.learning, updates=self._left("learning")),
         ]
+
+    def _left(self, kind: str) -> int:
+        """How often an earlier part of the run has left to look."""
+        return max(0, LOOKS[kind] - self._looks.get(kind, 0))
 
     def rollout(self, update: OnPolicyUpdate) -> None:
         """Check a rollout before its first gradient step."""
