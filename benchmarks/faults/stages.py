@@ -5,6 +5,7 @@ import io
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,25 +95,36 @@ def audited(case: Case, seed: int, folder: Path) -> dict[str, Any]:
     make, oracle = case.plant()
     report = audit(make, name=case.task, oracle=oracle, budget=60.0, seed=seed)
     alone = case.id.startswith("audit/vector")  # the usual checkers take no vectors
-    return _said(report) | {"checkers": [] if alone else checkers(make)}
+    return _said(report) | {"checkers": [] if alone else checkers(make, case.task)}
 
 
-def checkers(make: Any) -> list[str]:
-    """Return which of the two usual checkers complain of an environment."""
+def checkers(make: Any, task: str) -> list[str]:
+    """Return which of the two usual checkers complain of more than in the healthy environment."""
+    import gymnasium
+
+    from faults import audit_environment, audit_reward
+
+    healthy = _complaints(lambda: gymnasium.make(task))
+    for kit in (audit_environment, audit_reward):  # what hides a fault has no spec of its own
+        healthy |= _complaints(lambda kit=kit: kit.Opaque(gymnasium.make(task)))
+    return sorted({who for who, what in _complaints(make) - healthy})
+
+
+def _complaints(make: Any) -> set[tuple[str, str]]:
     from gymnasium.utils.env_checker import check_env as gymnasium_check
     from stable_baselines3.common.env_checker import check_env as sb3_check
 
-    loud = []
-    for name, check in (("gymnasium", gymnasium_check), ("sb3", sb3_check)):
+    said = set()
+    without_pictures = partial(gymnasium_check, skip_render_check=True)  # they want a display
+    for name, check in (("gymnasium", without_pictures), ("sb3", sb3_check)):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
                 check(make())
-            except Exception:
-                loud.append(name)
-                continue
-        loud += [name] * any("plumbrl" not in str(w.filename) for w in told)
-    return loud
+            except Exception as error:
+                said.add((name, type(error).__name__))
+        said |= {(name, str(warning.message)[:60]) for warning in told}
+    return said
 
 
 def probed(case: Case, seed: int, folder: Path) -> dict[str, Any]:

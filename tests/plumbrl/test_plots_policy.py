@@ -217,7 +217,7 @@ def test_the_command_prints_what_ended_episodes_and_where_pictures_are(run, tmp_
         ([".", "--episodes", "0"], "--episodes"),
         ([".", "--seed", "-1"], "--seed"),
         ([".", "--show"], "display"),
-        (["."], "holds no model.zip"),
+        (["."], "is no run folder"),
     ],
 )
 def test_bad_usage_gets_one_sentence(args, hint, tmp_path, monkeypatch, capsys):
