@@ -79,7 +79,7 @@ def summary(rows: Iterable[Row]) -> dict[str, Any]:
         "n_faults": len({row["case"] for row in faults}),
         "n_rows": len(faults),
         "n_healthy_rows": len(clean),
-        "exact": shares(exact),
+        "exact": shares(exact) | {"n": len(exact)},
         "median_seconds": _median([row["seconds"] for row in faults]),
         "harmless": sorted({row["case"] for row in harmless}),
         "by": {
@@ -132,7 +132,7 @@ def text(found: dict[str, Any]) -> str:
             lines.append(_line(f"{key}: {name or 'none'}", group["n"], group))
     whole = {"detected": found["detection"]} | found
     lines.append(_line("**all**", found["n_rows"], whole))
-    lines.append(_line("exact", found["n_rows"], found["exact"]))
+    lines.append(_line("exact", found["exact"]["n"], found["exact"]))
     said = "\n".join(lines)
     return (
         f"{said}\n\nfalse alarms: {_percent(found['false_alarm_rate'])} of "
