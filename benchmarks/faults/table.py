@@ -24,9 +24,9 @@ def scored(row: Row) -> Row:
 def counted(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     """Return rows of faults that count, and those of faults that did no harm.
 
-    A fault in a whole training counts if it breaks an identity or if its runs reach less than nine
-    tenths of the way from the worst to the mean of its clean twins; all faults of other kits were
-    shown to differ in the tests that planted them.
+    A fault in a whole training counts if it breaks an identity or if its run reaches less than the
+    worst of its clean twins by more than a tenth of that; all faults of other kits were shown to
+    differ in the tests that planted them.
     """
     rows = list(rows)
     clean: dict[tuple[str, str], list[float]] = {}

@@ -8,6 +8,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from faults.environment import Lags
+
 CART, PENDULUM, HOPPER, CHEETAH, BALL = (
     "CartPole-v1", "Pendulum-v1", "Hopper-v5", "HalfCheetah-v5", "ballbot:Ballbot-v0",
 )  # fmt: skip
@@ -136,19 +138,6 @@ class Repeated(Seen):
     def change(self, vector):
         vector[-1] = vector[0]
         return vector
-
-
-class Lags(gymnasium.Wrapper):
-    """E05."""
-
-    def reset(self, **kwargs):
-        self.before, info = self.env.reset(**kwargs)
-        return self.before, info
-
-    def step(self, action):
-        observation, *rest = self.env.step(action)
-        shown, self.before = self.before, observation
-        return shown, *rest
 
 
 class Acts(gymnasium.Wrapper):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from plumbrl.cli import main
-from plumbrl.profiling.advice import Advice, amdahl, bottleneck
+from plumbrl.profiling.advice import Advice, _within, amdahl, bottleneck
 from plumbrl.profiling.clock import Clock, OutOfTimeError
 from plumbrl.profiling.environment import profile_environment
 from plumbrl.profiling.experiments import try_settings
@@ -278,6 +278,11 @@ def test_the_ballbot_has_parts_and_a_limit():
     assert found.environment.physics_steps > 0 and 0 < found.environment.of_physics < 1
     assert {"environment/physics", "environment/cameras"} <= found.training.parts.keys()
     assert found.environment.render is not None
+
+
+def test_cameras_that_take_time_are_advised_on_and_others_are_not():
+    assert ["pixels" in a.what for a in _within({"environment/cameras": 0.4})] == [True]
+    assert not any("pixels" in a.what for a in _within({"environment/physics": 0.9}))
 
 
 def test_settings_are_put_back():
