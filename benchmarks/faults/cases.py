@@ -131,7 +131,7 @@ def _probed(kit: Any, fault: Any) -> tuple[Any, Any]:
 
 def trainings() -> list[Case]:
     """Faults in whole trainings on tasks that their clean twins solve."""
-    from planted import PLANTED
+    from planted import PLANTED, in_turns
 
     from healthy import PAIRS
 
@@ -141,7 +141,7 @@ def trainings() -> list[Case]:
             PAIRS[pair]["algo"], PAIRS[pair]["env"], f.causes, f.exact,
             partial(_planted, f, pair),
         )
-        for f in PLANTED for pair in f.pairs
+        for f, pair in in_turns(PLANTED)
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 Each changes what `healthy.build` builds; the clean twin is the healthy run of the same pair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -218,3 +218,12 @@ PLANTED = (
     Planted("stopped early", "task", ("task.still-rising",), ("ppo-acrobot", "a2c-cartpole"),
             {"steps": 25_000}),
 )  # fmt: skip
+
+
+def in_turns(faults: Sequence[Planted]) -> list[tuple[Planted, str]]:
+    """Return faults and their pairs so that a few of them cover every fault and every algorithm."""
+    places = [
+        (k, i, fault, fault.pairs[(i + k) % len(fault.pairs)])
+        for i, fault in enumerate(faults) for k in range(len(fault.pairs))
+    ]  # fmt: skip
+    return [(fault, pair) for _, _, fault, pair in sorted(places, key=lambda place: place[:2])]

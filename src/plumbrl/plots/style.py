@@ -93,14 +93,23 @@ def draw(
         below = 0.19 * (1 + text.count("\n")) + 0.12
         figure = Figure(figsize=(size[0], size[1] + below), layout="constrained")
         share = below / (size[1] + below)
-        figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))  # type: ignore[union-attr]
         fill(figure)
         figure.suptitle(title, fontsize=13, x=0.01, ha="left", fontweight="bold")
         figure.text(0.01, share * 0.93, text, fontsize=10, va="top", linespacing=1.25)
+        _arrange(figure, (0, share, 1, 1 - share))
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:
             figure.savefig(temporary, dpi=DPI)
     return path
+
+
+def _arrange(figure: Any, rect: tuple[float, float, float, float]) -> None:
+    """Lay the axes out once; left to itself, saving draws everything twice for that."""
+    engine = figure.get_layout_engine()
+    engine.set(rect=rect)
+    figure.set_dpi(DPI)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
 
 
 def dress(
