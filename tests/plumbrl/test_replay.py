@@ -22,6 +22,7 @@ from plumbrl.replay.html import replay_page, write_replay
 from plumbrl.replay.panels import panels
 from plumbrl.replay.pictures import BUDGET, Album, decoded
 from plumbrl.replay.record import build, discounted, record
+from plumbrl.replay.viewer import play
 from plumbrl.training.config import EnvSection
 from plumbrl.training.envs import make_vector
 from plumbrl.training.episodes import record_extremes, record_seeds
@@ -310,6 +311,56 @@ def test_eight_seconds_of_a_ballbot_stay_below_two_megabytes():
         numbers={name: numbers[steps] for name, numbers in short.numbers.items()},
     )  # fmt: skip
     assert len(replay_page([long], "big")) < 2_000_000
+
+
+class Window:
+    """Stands for MuJoCo's window, which needs a display; closed after so many pictures."""
+
+    def __init__(self, model, data, pictures):
+        self._data, self._left, self.seen = data, pictures, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed = True
+
+    def is_running(self):
+        return self._left > 0
+
+    def sync(self):
+        self._left -= 1
+        self.seen.append(self._data.qpos.copy())
+
+
+def test_a_viewer_shows_every_state_at_its_speed_until_it_is_closed(fall):
+    opened, waits = [], []
+    stride = max(1, round(1 / (60 * fall.seconds)))
+    once = len(range(0, fall.steps, stride)) + 1
+    pictures = once + 2
+
+    def window(model, data):
+        opened.append(Window(model, data, pictures))
+        return opened[0]
+
+    play(fall, window, rest=waits.append)
+    (shown,) = opened
+    assert shown.closed
+    assert len(shown.seen) == pictures
+    np.testing.assert_array_equal(shown.seen[once - 1], fall.qpos[-1])
+    np.testing.assert_array_equal(shown.seen[once], fall.qpos[0])
+    assert sum(waits[: once - 1]) == pytest.approx(fall.steps * fall.seconds, rel=0.05)
+    with pytest.raises(UserError, match="holds no states"):
+        play(replace(fall, qpos=None), window)
+
+
+def test_a_viewer_without_a_display_is_one_sentence(run, files, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(SystemExit, match="2"):
+        main(["replay", str(run), "--viewer"])
+    assert "there is no display" in capsys.readouterr().err
 
 
 def test_a_video_shows_states_and_pictures(fall):

@@ -3,7 +3,7 @@
 import os
 import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +40,8 @@ class Options:
     """Also a video of the first of them, beside the page."""
     show: bool = False
     """Open the page in a browser."""
+    viewer: bool = False
+    """Play the first of them in MuJoCo's own viewer too, until its window is closed."""
     n_episodes: int = 3
     """Episodes to record where none was."""
     env: str | None = None
@@ -81,7 +83,12 @@ def run(args: list[str]) -> int:
     page = options.out or beside
     if page.suffix != ".html":
         raise UserError(f"--out is a page such as replay.html; got {page.name!r}.")
-    return _write(page, episodes, title, mp4=options.mp4, show=options.show, folder=options.run)
+    if options.viewer:
+        _needs_display()
+    code = _write(page, episodes, title, mp4=options.mp4, show=options.show, folder=options.run)
+    if options.viewer:
+        _play(episodes[0], options.run)
+    return code
 
 
 def run_published(args: list[str]) -> int:
@@ -194,16 +201,40 @@ def _write(
 def _film(path: Path, episode: "Episode", folder: Path) -> Path:
     from ballbot.errors import UserError as RobotError
     from ballbot.video import write_video
-    from plumbrl.replay.film import FPS, film
+    from plumbrl.replay.film import FPS, film, frames
 
     draw = None
     if episode.env.rpartition(":")[2] == "Ballbot-v0":
         from ballbot.rendering import picture as draw
     try:
-        write_video(path, film(episode, draw, _settings(episode, folder)), FPS)
+        drawn = film(episode, draw, _settings(episode, folder))
+        write_video(path, _counted(drawn, frames(episode), path.name), FPS)
     except RobotError as error:
         raise UserError(str(error)) from None
     return path
+
+
+def _counted(pictures: Iterable[Any], total: int, name: str) -> Iterable[Any]:
+    """Show how far a film is: some draw for a minute."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(pictures, name, total, console=Console(stderr=True), transient=True)
+
+
+def _needs_display() -> None:
+    if not _has_display():
+        raise UserError(
+            "there is no display for MuJoCo's viewer; the page needs none (no --viewer)."
+        )
+
+
+def _play(episode: "Episode", folder: Path) -> None:
+    import mujoco.viewer
+
+    from plumbrl.replay.viewer import play
+
+    play(episode, mujoco.viewer.launch_passive, _settings(episode, folder))
 
 
 def _settings(episode: "Episode", folder: Path) -> Mapping[str, Any]:

@@ -9,8 +9,7 @@ import numpy as np
 from plumbrl.errors import UserError
 from plumbrl.replay.episode import Episode
 from plumbrl.replay.pictures import decoded
-from plumbrl.replay.record import build
-from plumbrl.replay.scene import simulation
+from plumbrl.replay.viewer import restored
 
 Array = np.ndarray
 Draw = Callable[[Any, Any], Array]
@@ -76,6 +75,11 @@ def _moments(episode: Episode) -> list[int]:
     ] * FPS
 
 
+def frames(episode: Episode) -> int:
+    """Return of how many pictures the film of an episode consists."""
+    return len(_moments(episode))
+
+
 def _kept(episode: Episode) -> Iterator[tuple[int, Array]]:
     assert episode.pictures is not None
     for step in _moments(episode):
@@ -86,23 +90,11 @@ def _kept(episode: Episode) -> Iterator[tuple[int, Array]]:
 def _drawn(
     episode: Episode, draw: Draw | None, settings: Mapping[str, Any] | None
 ) -> Iterator[tuple[int, Array]]:
-    import mujoco
-
-    assert episode.qpos is not None
-    env = build(episode.env, episode.settings if settings is None else settings)
-    try:
-        env.reset(seed=episode.seed)  # which makes the ground
-        found = simulation(env)
-        if found is None or found[0].nq != episode.qpos.shape[1]:
-            raise UserError(f"{episode.env} is no longer the environment that was recorded.")
-        model, data = found
+    with restored(episode, settings) as (model, data, put):
         draw = draw or _renderer(model)
         for step in _moments(episode):
-            data.qpos[:] = episode.qpos[step]
-            mujoco.mj_forward(model, data)
+            put(step)
             yield step, draw(model, data)
-    finally:
-        env.close()
 
 
 def _renderer(model: Any) -> Draw:
