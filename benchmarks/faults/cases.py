@@ -22,7 +22,8 @@ class Case:
         id: Unique.
         family: Component at fault.
         kit: Where it comes from: ``update`` (identities of one update), ``audit`` (environments and
-            rewards), ``probe`` (trainers that break no identity), ``training`` (whole trainings).
+            rewards), ``probe`` (trainers that break no identity), ``training`` (whole trainings),
+            ``program`` (programs as they were published).
         algo: Of the trainer; empty for an environment alone.
         task: Environment; ``probes`` where the tiny environments decide.
         causes: Acceptable diagnoses; empty for a healthy one.
@@ -50,7 +51,7 @@ class Case:
 @cache
 def cases() -> dict[str, Case]:
     """Return every case by id."""
-    every = [*updates(), *audits(), *probes(), *trainings(), *healthy()]
+    every = [*updates(), *audits(), *probes(), *trainings(), *programs(), *healthy()]
     named = {case.id: case for case in every}
     assert len(named) == len(every), "two cases of one name"
     return named
@@ -143,6 +144,21 @@ def trainings() -> list[Case]:
         )
         for f, pair in in_turns(PLANTED)
     ]  # fmt: skip
+
+
+def programs() -> list[Case]:
+    """Faulty programs that were published, rebuilt, and their clean twins."""
+    from programs.catalogue import CLEAN, PROGRAMS
+
+    return [
+        Case(f"program/{p.name}", component(p.causes[0]) if p.causes else "healthy", "program",
+             p.algo, "CartPole-v1", p.causes, p.exact, partial(_program, p))
+        for p in (*PROGRAMS, *CLEAN)
+    ]  # fmt: skip
+
+
+def _program(program: Any) -> Any:
+    return program
 
 
 def healthy() -> list[Case]:

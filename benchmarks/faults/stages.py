@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import tempfile
 import time
 import warnings
@@ -17,13 +18,19 @@ STEPS = 400
 LOUD = ("BROKEN", "UNHEALTHY", "NOT_LEARNING", "NOT_CONVERGED", "NOT_EXPLORING", "OVERFITTING")
 
 
-def one(case_id: str, seed: int) -> dict[str, Any]:
+def one(case_id: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
     """Run a case by its id."""
-    return run(cases()[case_id], seed)
+    return run(cases()[case_id], seed, keep)
 
 
-def run(case: Case, seed: int) -> dict[str, Any]:
-    """Run a case; return what was said of it, as a row."""
+def run(case: Case, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """Run a case; return what was said of it, as a row.
+
+    Args:
+        case: What to run.
+        seed: Of the training.
+        keep: Where trainings stay; one that is there is judged again and not trained again.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -31,7 +38,8 @@ def run(case: Case, seed: int) -> dict[str, Any]:
     begun = time.monotonic()
     with contextlib.redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         try:
-            said = STAGES[case.kit](case, seed, Path(folder))
+            own = keep / f"{case.id.replace('/', '_')}_s{seed}" if keep else Path(folder)
+            said = STAGES[case.kit](case, seed, own)
         except Exception as error:
             said = {"error": f"{type(error).__name__}: {error}"[:300]}
     seconds = round(time.monotonic() - begun, 2)
@@ -60,32 +68,41 @@ def watched(case: Case, seed: int, folder: Path) -> dict[str, Any]:
     steps = STEPS
     if isinstance(model, OnPolicyAlgorithm):
         steps = UPDATES * model.n_steps * model.n_envs
-    return _trained(model, steps, folder)
+    failure = _train(model, steps, folder / "run")
+    return _judged(folder / "run") | failure
 
 
 def trained(case: Case, seed: int, folder: Path) -> dict[str, Any]:
     """A whole training under watch, then diagnosis from the folder."""
     import numpy as np
 
+    done = folder / "done.json"
+    if done.exists():
+        return _judged(folder / "run") | json.loads(done.read_text())
     model, steps = case.plant(seed)
-    said = _trained(model, steps, folder)
+    failure = _train(model, steps, folder / "run")
     returns = [episode["r"] for episode in list(model.ep_info_buffer or [])[-10:]]
-    return said | {"reached": float(np.mean(returns)) if returns else None}
+    facts = {"reached": float(np.mean(returns)) if returns else None} | failure
+    done.write_text(json.dumps(facts))
+    return _judged(folder / "run") | facts
 
 
-def _trained(model: Any, steps: int, folder: Path) -> dict[str, Any]:
+def _train(model: Any, steps: int, run: Path) -> dict[str, str]:
+    """Train under watch; return what stopped it, if anything did."""
     import plumbrl
 
-    run = folder / "run"
-    failure = ""
     try:
         model.learn(steps, callback=plumbrl.watch(model, run, total_timesteps=steps, sinks=()))
     except Exception as error:
-        failure = f"{type(error).__name__}: {error}"[:200]
-    report = plumbrl.diagnose(run)
+        return {"stopped": f"{type(error).__name__}: {error}"[:200]}
+    return {}
+
+
+def _judged(run: Path) -> dict[str, Any]:
+    import plumbrl
+
     classic = plumbrl.diagnose(run, rules="classic")
-    said = _said(report) | {"classic": [f.cause for f in classic.findings]}
-    return said | ({"stopped": failure} if failure else {})
+    return _said(plumbrl.diagnose(run)) | {"classic": [f.cause for f in classic.findings]}
 
 
 def audited(case: Case, seed: int, folder: Path) -> dict[str, Any]:
@@ -153,4 +170,17 @@ def probed(case: Case, seed: int, folder: Path) -> dict[str, Any]:
     }
 
 
-STAGES = {"update": watched, "audit": audited, "probe": probed, "training": trained}
+def run_program(case: Case, seed: int, folder: Path) -> dict[str, Any]:
+    """A published program, as its user would ask: watch and diagnosis, then the probes."""
+    from programs.run import report
+
+    found, went = report(case.plant(), seed, folder)
+    said = _said(found)
+    still = found.verdict == "NOT_CONVERGED"  # a short training of a loop that learns
+    return said | went | {"detected": bool(said["named"]) or (said["detected"] and not still)}
+
+
+STAGES = {
+    "update": watched, "audit": audited, "probe": probed, "training": trained,
+    "program": run_program,
+}  # fmt: skip

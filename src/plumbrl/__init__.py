@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plumbrl.adapters.loop_watch import Watch
+    from plumbrl.adapters.loop.watch import Watch
     from plumbrl.adapters.sb3.watch_model import watch
     from plumbrl.audits.run import audit
     from plumbrl.curriculum import Curriculum
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Curriculum": "plumbrl.curriculum",
-    "Watch": "plumbrl.adapters.loop_watch",
+    "Watch": "plumbrl.adapters.loop.watch",
     "audit": "plumbrl.audits.run",
     "diagnose": "plumbrl.diagnosis",
     "watch": "plumbrl.adapters.sb3.watch_model",

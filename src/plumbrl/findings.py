@@ -32,6 +32,8 @@ Component = Literal[
 ]
 
 
+ACCUSING = ("BROKEN", "UNHEALTHY", "NOT_LEARNING", "OVERFITTING", "NOT_EXPLORING")
+"""Verdicts that say that something is wrong; the others leave it open, or say that nothing is."""
 NOT_FINITE = ("reward.not-finite", "environment.observation-not-finite", "optimiser.not-finite")
 """Causes of numbers that are none, by where one was seen first."""
 
@@ -102,7 +104,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """3 when a check failed, else 0."""
+        """3 for a verdict that accuses, 0 for HEALTHY; for the others 3 when a check failed."""
+        if self.verdict in ACCUSING or self.verdict == "HEALTHY":
+            return 3 if self.verdict in ACCUSING else 0
         return 3 if any(c.verdict == "failed" for c in self.checks) else 0
 
 

@@ -79,6 +79,7 @@ class History(Mapping[str, Array]):
         facts: What else is known about the run.
         source: Where it was read, in words.
         notes: What a reader had to leave out or mend, a sentence each.
+        undefined: Columns in which NaN was written, and never a number.
 
     Raises:
         ValueError: Lengths differ.
@@ -92,6 +93,7 @@ class History(Mapping[str, Array]):
         facts: Facts | None = None,
         source: str = "",
         notes: tuple[str, ...] = (),
+        undefined: frozenset[str] = frozenset(),
     ) -> None:
         self.steps = np.asarray(steps, dtype=np.float64)
         self._columns = {k: np.asarray(v, dtype=np.float64) for k, v in columns.items()}
@@ -99,6 +101,7 @@ class History(Mapping[str, Array]):
         if wrong:
             raise ValueError(f"{wrong[0]} is not as long as the steps")
         self.facts, self.source, self.notes = facts or Facts(), source, notes
+        self.undefined = undefined
 
     def __getitem__(self, key: str) -> Array:
         """Return a column, (n,)."""

@@ -89,3 +89,38 @@ def test_a_run_folder_may_lack_anything_but_a_log(tmp_path):
     for name in ("findings.jsonl", "checks.jsonl", "evaluations.jsonl"):
         (tmp_path / name).write_text('{"torn": \nnull\n[1]\n')
     assert diagnose(tmp_path).verdict == "HEALTHY"
+
+
+def log_of(path, loss, others="1.5"):
+    """A progress.csv of 30 rows whose losses are all the same."""
+    lines = ["time/total_timesteps,rollout/ep_rew_mean,train/loss,train/value_loss,train/std"]
+    lines += [f"{512 * i},{i % 3},{loss},{loss},{others}" for i in range(1, 31)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN"])
+def test_a_loss_that_never_was_a_number_breaks_a_run(word, tmp_path):
+    report = diagnose(log_of(tmp_path / "progress.csv", word))
+    assert (report.verdict, report.exit_code) == ("BROKEN", 3)
+    found = report.findings[0]
+    assert (found.cause, found.step) == ("optimiser.not-finite", 512)
+    where = found.evidence[0].where
+    assert where.startswith("train/loss, train/value_loss in every row")
+    assert "cannot be told from this log" in where
+
+
+def test_cells_that_are_empty_break_nothing(tmp_path):
+    assert diagnose(log_of(tmp_path / "progress.csv", "")).verdict != "BROKEN"
+    assert diagnose(log_of(tmp_path / "other.csv", "0.5", others="nan")).verdict != "BROKEN"
+
+
+def test_a_learning_rate_that_is_far_too_high_is_the_first_cause_in_a_log(tmp_path):
+    def causes(rate):
+        lines = ["time/total_timesteps,rollout/ep_rew_mean,train/learning_rate,train/approx_kl"]
+        lines += [f"{512 * i},{9 + i % 3},{rate},5.0" for i in range(1, 41)]
+        (tmp_path / "progress.csv").write_text("\n".join(lines) + "\n")
+        return [found.cause for found in diagnose(tmp_path / "progress.csv").findings]
+
+    assert causes(0.3)[0] == "configuration.learning-rate-unusual"
+    assert causes(3e-4)[0] == "policy.kl-too-large"

@@ -9,7 +9,7 @@ import torch
 
 from plumbrl.adapters import gpu
 from plumbrl.adapters.gpu import gpu_numbers
-from plumbrl.adapters.loop_networks import Networks
+from plumbrl.adapters.loop.networks import Networks
 from plumbrl.metrics.catalogue import described
 
 UUID = "6f0e9c3a-0000-1111-2222-333344445555"

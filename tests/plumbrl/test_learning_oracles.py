@@ -69,6 +69,12 @@ def test_healthy_trainers_are_silent(algo, env, seed):
         assert complaints(learning) == {}
 
 
+def test_ratios_that_float32_loses_break_nothing():
+    """A policy thrown far away makes whole minibatches of ratios too small for it."""
+    for learning in watched(healthy("Pendulum-v1", PPO, seed=0, learning_rate=0.3), updates=2):
+        assert complaints(learning) == {}
+
+
 SETTINGS = {
     "defaults": {"ent_coef": 0.0},
     "values clipped": {"clip_range_vf": 0.05},

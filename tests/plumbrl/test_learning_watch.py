@@ -51,6 +51,19 @@ def test_both_watches_look_at_the_same_rollout():
     np.testing.assert_array_equal(updates[1].previous.returns, updates[0].rollout.returns)
 
 
+def test_all_draws_are_seen_and_losses_in_a_sample_of_them():
+    """The first minibatches, then every 61st; of rows that were drawn, all."""
+    model = healthy("Pendulum-v1", PPO, batch_size=25, n_epochs=20)
+    (learning,) = watched(model)
+    looked = [i for i, batch in enumerate(learning.minibatches) if batch.evaluation]
+    assert looked == [*range(32), 61, 122]
+    assert len(learning.optimiser_steps) == len(looked)
+    assert len(learning.minibatches) == 160
+    for batch in learning.minibatches:
+        assert set(batch.samples.returns) <= set(learning.rollout.returns)
+    assert not complaints(learning)
+
+
 def test_a_model_saved_between_rollout_and_update_is_a_plain_one(tmp_path):
     class Save(BaseCallback):
         def _on_step(self):

@@ -758,3 +758,14 @@ def test_damaged_event_files_are_answered(tmp_path, data):
     path = tmp_path / "events.out.tfevents.2"
     path.write_bytes(whole[:start] + noise + whole[start + len(noise) :])
     answer(path)
+
+
+def test_columns_that_never_held_a_number_are_known_where_they_say_so(tmp_path, writer):
+    (tmp_path / "log.csv").write_text("step,v_loss,b,c\n1,nan,,1\n2,nan,,nan\n3,,,2\n")
+    history = read(tmp_path / "log.csv")
+    assert history.undefined == {"v_loss"}
+    for step in range(4):
+        writer.add_scalar("losses/value_loss", float("nan"), step)
+        writer.add_scalar("losses/policy_loss", float("nan") if step else 1.0, step)
+    writer.flush()
+    assert read(tmp_path / "tb").undefined == {"train/value_loss"}

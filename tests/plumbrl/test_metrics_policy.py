@@ -33,6 +33,9 @@ def test_relative_entropy():
     uniform, sure = -sum(0.25 * log(0.25) for _ in range(4)), 0.0
     assert relative_entropy(np.array([uniform, uniform]), 4) == near(1)
     assert relative_entropy(np.array([uniform, sure]), 4) == near(0.5)
+    half = np.array([np.log(2.0), 0.0])  # two actions allowed, then one
+    assert relative_entropy(half, np.array([2.0, 1.0])) == near(1)
+    assert np.isnan(relative_entropy(np.zeros(2), np.ones(2)))
     assert np.isnan(relative_entropy(EMPTY, 4))
     assert np.isnan(relative_entropy(ONE, 1))
     assert np.isnan(relative_entropy(NANS, 4))

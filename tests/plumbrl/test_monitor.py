@@ -16,7 +16,9 @@ from plumbrl.findings import Check, Evidence
 from plumbrl.history import Facts, History
 from plumbrl.logs import read
 from plumbrl.monitor.monitor import FILE, AlertError, Monitor
+from plumbrl.oracles.settings import check_settings
 from plumbrl.rules import alerts_of
+from plumbrl.snapshots.settings import Settings
 
 EACH = 512
 """Timesteps between rows."""
@@ -241,9 +243,25 @@ def test_what_comes_long_before_is_no_consequence():
     assert sorted(ranked(findings, 10_000), key=str) == sorted(findings, key=str)
 
 
-def test_what_is_certain_stays_as_it_is():
-    findings = [found_of("policy.kl-too-large"), found_of("policy.ratio-explodes", confidence=1.0)]
-    assert ranked(findings, 10_000)[0] == findings[1]
+def test_what_is_certain_stays_as_it_is_and_comes_after_a_cause_that_names_it():
+    bug = found_of("value.bootstrap-at-terminal", 512, confidence=1.0)
+    broken = found_of("optimiser.not-finite", 600, confidence=1.0)
+    rate, other = found_of("configuration.learning-rate-unusual"), found_of("reward.constant", 9)
+    assert ranked([broken, other, rate], 10_000) == [rate, broken, other]
+    assert ranked([rate, bug, other], 10_000) == [bug, rate, other]  # `value.*` explains no bug
+
+
+@pytest.mark.parametrize(
+    "late",
+    ["optimiser.gradient-explodes", "optimiser.steps-too-large", "policy.kl-too-large",
+     "policy.entropy-collapsed", "value.diverges", "value.q-diverges", "network.weights-grow"],
+)  # fmt: skip
+@pytest.mark.parametrize("first", ["configuration.learning-rate-unusual", "reward.scale"])
+def test_a_setting_and_the_reward_come_before_what_they_do(first, late):
+    cause = replace(found_of(first), severity="warning")
+    findings = [found_of(late, 500, 0.95), cause, found_of("task.no-gain", 900, 0.95)]
+    causes = [found.cause for found in ranked(findings, 1000)]
+    assert causes == [first, "task.no-gain", late]
 
 
 def test_of_two_that_explain_each_other_the_earlier_is_the_cause():
@@ -364,6 +382,75 @@ def test_what_came_and_went_does_not_decide():
     columns = columns_of(**FAULTS["came and went"])
     found = next(f for f in verdict_of(columns).findings if f.cause == "policy.kl-too-large")
     assert found.severity == "info"
+
+
+def doubted(columns):
+    """A run whose learning rate is unusual, as it is found before the first step."""
+    outcomes = check_settings(Settings(algo="PPO", learning_rates=np.full(101, 0.1)))
+    ((check, found),) = [outcome for outcome in outcomes if outcome[1]]
+    history = History(EACH * np.arange(1.0, 121), columns, facts=facts_of(120))
+    return diagnose_history(history, "a", [found], [check])
+
+
+def test_a_doubtful_setting_is_a_note_while_the_return_grows():
+    for verdict in ("HEALTHY", "NOT_CONVERGED"):
+        report = doubted(columns_of(**VERDICTS[verdict]))
+        assert (report.verdict, report.exit_code) == (verdict, 0)
+        assert report.findings[0].cause == "configuration.learning-rate-unusual"
+        assert report.checks[0].verdict == "inconclusive"
+
+
+def test_a_doubtful_setting_comes_first_where_nothing_is_gained():
+    report = doubted(columns_of(**FAULTS["steps too large"]))
+    assert (report.verdict, report.exit_code) == ("NOT_LEARNING", 3)
+    assert report.findings[0].cause == "configuration.learning-rate-unusual"
+
+
+def test_what_a_doubtful_setting_does_is_unhealthy_though_it_explains_it():
+    diverges = {"train/approx_kl": from_row(50, 5.0, 0.01)}
+    report = doubted(columns_of(**diverges))
+    assert (report.verdict, report.exit_code) == ("UNHEALTHY", 3)
+    assert report.findings[0].cause == "configuration.learning-rate-unusual"
+    assert report.findings[1].summary.startswith("Follows from configuration")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_verdict_and_exit_code_agree(verdict):
+    report = verdict_of(columns_of(**VERDICTS[verdict]))
+    fine = verdict in ("HEALTHY", "NOT_CONVERGED", "INCONCLUSIVE")
+    assert report.exit_code == (0 if fine else 3)
+
+
+def scaled(times, algo="PPO", follows=False):
+    """A run that gains nothing; its numbers as large as such rewards make them."""
+    rng = np.random.default_rng(0)
+    off = algo == "SAC"
+    losses = {"train/critic_loss": 5.0 * times**2 * rng.uniform(0.8, 1, 120)} if off else {
+        "train/value_loss": 100.0 * times**2 * rng.uniform(0.8, 1, 120),
+        "train/explained_variance": np.full(120, 0.8 if follows else 0.001),
+    }  # fmt: skip
+    columns = {
+        "rollout/ep_rew_mean": (-1400 + 30 * flat()) * times,
+        "rollout/ep_len_mean": np.full(120, 200.0),
+        "gradient/norm": 5.0 * times * rng.uniform(0.8, 1, 120), **losses,
+    }  # fmt: skip
+    facts = Facts(algo=algo, total_timesteps=120 * EACH, buffer_size=1000 if off else None)
+    return diagnose_history(History(EACH * np.arange(1.0, 121), columns, facts=facts), "a")
+
+
+@pytest.mark.parametrize("algo", ["PPO", "SAC"])
+def test_rewards_out_of_scale_are_the_first_cause(algo):
+    report = scaled(10_000, algo)
+    causes = [found.cause for found in report.findings]
+    assert causes[:3] == ["reward.scale", "task.no-gain", "optimiser.gradient-explodes"]
+    assert report.findings[0].severity == "warning"
+    named = {found.cause for found in scaled(1, algo).findings}
+    assert "reward.scale" not in named
+
+
+def test_large_returns_that_estimates_follow_are_no_fault():
+    assert "reward.scale" in {f.cause for f in scaled(100).findings}
+    assert "reward.scale" not in {f.cause for f in scaled(100, follows=True).findings}
 
 
 def test_everything_that_was_looked_at_is_listed():

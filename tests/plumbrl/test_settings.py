@@ -76,6 +76,8 @@ PLANTED = [
     ("N05", PPO, {"max_grad_norm": 1e-6}, "configuration.gradient-clip-tiny"),
     ("N14 short", PPO, {"gamma": 0.5}, "configuration.horizon-too-short"),
     ("N14 long", PPO, {"gamma": 0.99999}, "configuration.horizon-too-long"),
+    ("clip range", PPO, {"clip_range": lambda left: 1e-4 * left}, "configuration.clip-range-tiny"),
+    ("bonus", PPO, {"ent_coef": 2.0}, "configuration.entropy-bonus-large"),
     ("A18", A2C, {"ent_coef": -0.01}, "configuration.entropy-bonus-negative"),
     ("gamma", PPO, {"gamma": 1.01}, "configuration.discount-out-of-range"),
     ("lambda", PPO, {"gae_lambda": 9.5}, "configuration.discount-out-of-range"),

@@ -15,8 +15,8 @@ from torch import nn
 
 import plumbrl
 from plumbrl import Watch
-from plumbrl.adapters.loop_episodes import Episodes
-from plumbrl.adapters.loop_names import numbers_of
+from plumbrl.adapters.loop.episodes import Episodes
+from plumbrl.adapters.loop.names import numbers_of
 from plumbrl.errors import UserError
 from plumbrl.monitor.monitor import AlertError
 
@@ -149,6 +149,11 @@ def test_nothing_stays_on_the_networks_after_an_error_of_the_loop():
         ({"valid": np.ones((T, 1))}, "valid has shape (64, 1), but (64, 8)"),
         ({"next_done": np.ones(3)}, "next_done has shape (3,), but (8,)"),
         ({"returns": "many"}, "returns is of type str and holds no numbers"),
+        ({"returns": None}, "rollout() needs returns; got None"),
+        ({"values": [[1, 2], [3]]}, "values is of type list and holds no numbers"),
+        ({"values": np.ones((T, B)) * 1j}, "values is of type ndarray and holds no numbers"),
+        ({"dones": object()}, "dones is of type object and holds no numbers"),
+        ({"actions": 3}, "actions has shape (), but (64, 8)"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_said_in_one_sentence(changed, said):
@@ -157,6 +162,85 @@ def test_a_shape_that_does_not_fit_is_said_in_one_sentence(changed, said):
     assert str(error.value).startswith(said)
     assert str(error.value).count(".") == 1
     assert str(error.value).endswith(".")
+
+
+def without(name):
+    return {key: value for key, value in rollout().items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda w: w.rollout(step=512, **without("values")), "rollout() needs values=."),
+        (lambda w: w.rollout(step=512, **rollout(value=1)),
+         "Unknown argument of rollout() 'value'; did you mean 'values'?"),
+        (lambda w: w.rollout(512, **rollout()),
+         "rollout() wants its arguments by name, such as step=."),
+        (lambda w: w.rollout(step=None, **rollout()),
+         "step is of type NoneType and holds no numbers."),
+        (lambda w: w.rollout(step=[1, 2], **rollout()),
+         "step has shape (2,), not a single number."),
+        (lambda w: w.rollout(step=float("nan"), **rollout()), "step is nan, not a finite number."),
+        (lambda w: w.update("soon", loss=1.0), "step is of type str and holds no numbers."),
+        (lambda w: w.update(1, 2), "update() wants its arguments by name."),
+        (lambda w: w.update(loss=1.0), "update() needs step="),
+        (lambda w: w.update(2048, epsilon="half"), "epsilon is of type str and holds no numbers."),
+        (lambda w: w.episode(), "episode() needs returns=."),
+        (lambda w: w.episode("won"), "returns is of type str and holds no numbers."),
+    ],
+)  # fmt: skip
+def test_a_call_that_makes_no_sense_is_said_in_one_sentence(call, said):
+    with pytest.raises(UserError) as error:
+        call(watch_of())
+    assert str(error.value).startswith(said)
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        lambda array: torch.tensor(array, dtype=torch.float32),
+        lambda array: torch.tensor(array, dtype=torch.float32, requires_grad=True),
+        lambda array: torch.tensor(array, dtype=torch.bfloat16),
+        lambda array: [torch.tensor(row, dtype=torch.float32, requires_grad=True) for row in array],
+        lambda array: array.tolist(),
+    ],
+    ids=["tensor", "with gradient", "half", "list of tensors", "list"],
+)
+def test_tensors_and_lists_are_arrays_too(as_given):
+    watch = watch_of()
+    given = {key: as_given(np.asarray(value, float)) for key, value in rollout().items()}
+    loss = as_given(np.array([1.0, 3.0]))
+    watch.rollout(step=torch.tensor(512), **given)
+    watch.update(v_loss=loss, log_ratio=as_given(np.zeros(8)))
+    assert not watch.failure
+    row = watch._monitor.history
+    assert row["train/value_loss"][-1] == pytest.approx(4)
+    assert row["data/reward_mean"][-1] == pytest.approx(rollout()["rewards"].mean(), abs=2e-3)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), np.float32(np.inf), torch.tensor(float("nan"))])
+def test_a_number_that_is_none_is_said_at_once_without_a_rollout(odd):
+    watch = Watch(None, algo="SAC", gamma=0.99, every=10_000, sinks=())
+    assert watch.update(100, qf_loss=1.0, explained_var=float("nan")) == []
+    (found,) = watch.update(200, qf_loss=odd)
+    assert (found.cause, found.step) == ("optimiser.not-finite", 200)
+    assert found.evidence[0].where == "qf_loss of an update"
+    assert watch.update(300, qf_loss=odd) == []  # once is enough
+    assert watch.close().verdict == "BROKEN"
+
+
+def test_a_number_that_is_none_is_said_between_rows():
+    watch = watch_of(every=10_000, sinks=())
+    watch.rollout(step=512, **rollout())
+    (found,) = watch.update(loss=float("nan"))
+    assert (found.cause, found.step) == ("optimiser.not-finite", 512)
+    other = watch_of(every=10_000, sinks=())
+    rewards = rollout()["rewards"]
+    rewards[3, 2] = np.nan
+    other.rollout(step=512, **rollout(rewards=rewards))
+    (found,) = other.update(loss=1.0)
+    assert found.cause == "reward.not-finite"
 
 
 def test_later_it_ends_the_watch_and_not_the_training(capsys):
@@ -194,6 +278,13 @@ def test_an_error_of_the_watch_does_not_end_the_training(monkeypatch, capsys):
         ({"gamma": "much"}, "gamma: 'much' is not of the right type."),
         ({"networks": 3}, "networks is of type int, not a torch module or a dictionary of them."),
         ({"networks": {"actor": None}}, "networks is of type dict, not a torch module"),
+        ({"settings": [1]}, "settings is of type list, not a mapping like vars(args)."),
+        ({"every": 0}, "every must be above 0; got 0."),
+        ({"every": "often"}, "every is of type str and holds no numbers."),
+        ({"sinks": print}, "sinks is of type builtin_function_or_method, not a list of functions."),
+        ({"sinks": ["mail"]}, "sinks holds a str, which cannot be called."),
+        ({"folder": 3.0}, "folder is of type float, not a path or None."),
+        ({"algo": 3}, "algo: 3 is not of the right type."),
     ],
 )
 def test_arguments_that_make_no_sense(arguments, said):

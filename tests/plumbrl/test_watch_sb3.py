@@ -37,6 +37,9 @@ CASES = {
     "SAC": ("Pendulum-v1", OFF),
     "TD3": ("Pendulum-v1", OFF),
     "TQC": ("Pendulum-v1", OFF),
+    "RecurrentPPO": ("CartPole-v1", ON),
+    "RecurrentPPO continuous": ("Pendulum-v1", ON),
+    "MaskablePPO": ("masked:Masked-v0", ON),
 }
 
 
@@ -46,8 +49,10 @@ def make(name, envs=2, seed=0, wrapper=None, **changes):
     algorithm = getattr(sb3, name.split()[0], None) or getattr(sb3_contrib, name.split()[0])
     one = (lambda: wrapper(gymnasium.make(env))) if wrapper else env
     envs = make_vec_env(one, envs if "n_steps" in settings else 1, seed=seed)
-    settings = settings | changes | {"policy_kwargs": dict(SMALL)}  # SB3 writes into it
-    return algorithm("MlpPolicy", envs, seed=seed, **settings)
+    recurrent = name.startswith("Recurrent")
+    sizes = SMALL | ({"lstm_hidden_size": 16} if recurrent else {})  # a copy: SB3 writes into it
+    policy = "MlpLstmPolicy" if recurrent else "MlpPolicy"
+    return algorithm(policy, envs, seed=seed, **settings | changes, policy_kwargs=sizes)
 
 
 def watched(model, steps, folder=None, **options):
@@ -136,6 +141,48 @@ def shared_critics(model):
 def nearly_deterministic(model):
     with torch.no_grad():
         model.policy.log_std.fill_(-6)
+
+
+ASKED = ("PPO", "RecurrentPPO", "RecurrentPPO continuous", "MaskablePPO")
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_policy_that_did_not_change_answers_as_it_did(name):
+    """It is asked with the masks, or with the memory, that it had when it acted."""
+    model = make(name, learning_rate=0.0)
+    history = watched(model, 600)._monitor.history
+    assert history.rows >= 4
+    assert np.abs(history["policy/ratio_max"] - 1).max() < 1e-4
+    assert np.abs(history["policy/kl_k3"]).max() < 1e-6
+    assert np.allclose(history["value/residual_variance"][0], 1, atol=0.3)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_policy_that_changed_is_asked_again(name):
+    history = watched(make(name, learning_rate=3e-3, n_epochs=4), 1300)._monitor.history
+    assert "policy/ess" in history
+    seen, logged = history["policy/kl_k3"], history["train/approx_kl"]
+    assert (seen > 1e-5).all()
+    assert 0.3 < np.median(seen) / np.median(logged) < 5
+
+
+def test_entropy_is_relative_to_what_masks_allow():
+    history = watched(make("MaskablePPO"), 600)._monitor.history
+    assert history["policy/entropy_relative"][0] == pytest.approx(1, abs=0.01)  # of 3, not of 4
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("RecurrentPPO", marks=pytest.mark.slow), "MaskablePPO"]
+)
+def test_a_collapse_is_seen_with_masks_and_with_memory(name, tmp_path):
+    healthy = watched(make(name, learning_rate=3e-3, n_epochs=8), 4000, tmp_path / "healthy")
+    assert not [f for f in healthy.report().findings if f.severity != "info"]
+    faulty = make(name)
+    with torch.no_grad():  # the first action that is allowed, always
+        faulty.policy.action_net.weight.zero_()
+        faulty.policy.action_net.bias[:] = -30.0 * torch.arange(len(faulty.policy.action_net.bias))
+    found = watched(faulty, 2500, tmp_path / "faulty").report().findings
+    assert "policy.entropy-collapsed" in {f.cause for f in found}
 
 
 def nothing(model):

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from plumbrl.adapters.loop import subject_of as loop_subject
+from plumbrl.adapters.loop.subject import subject_of as loop_subject
 from plumbrl.adapters.subject import Subject
 
 

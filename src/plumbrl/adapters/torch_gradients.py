@@ -15,10 +15,11 @@ from plumbrl.snapshots import OptimiserStep, ParameterChange
 class GradientCapture:
     """While entered, notes the gradients of `parameters` before and at every optimiser step.
 
+    It may be entered again, wherever no gradient is half computed.
+
     Args:
         parameters: By name; those that are not trainable are left out.
         guard: Takes errors.
-        stepped: Called just before each optimiser step.
 
     Attributes:
         steps: What was noted, in order.
@@ -29,12 +30,10 @@ class GradientCapture:
         self,
         parameters: Mapping[str, torch.nn.Parameter],
         guard: Guard,
-        stepped: Callable[[], None],
     ) -> None:
         self._parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         self._before = {name: p.detach().clone() for name, p in self._parameters.items()}
         self._guard = guard
-        self._stepped = stepped
         self._hooks = ExitStack()
         self._largest: dict[str, float] = {}
         self._held: set[int] = set()
@@ -47,6 +46,7 @@ class GradientCapture:
         self._ready: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        self._start()
         for name, p in self._parameters.items():
             before, after = partial(self._arrives, name), partial(self._arrived, name)
             self._hooks.callback(p.register_hook(partial(_quietly, self._guard, before)).remove)
@@ -84,7 +84,6 @@ class GradientCapture:
             )
         )
         self._start()
-        self._stepped()
 
     def changes(self) -> tuple[ParameterChange, ...]:
         """Return what became of every trainable parameter since this object was made."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from plumbrl.snapshots import Broadcast
 
@@ -58,6 +58,11 @@ class LossCapture(TorchFunctionMode):
     def know(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Give names to tensors, so that a broadcast can tell what met."""
         self._known.update(tensors)
+
+    @property
+    def outermost(self) -> bool:
+        """Whether leaving it now leaves nothing that was entered after it."""
+        return bool(_get_current_function_mode_stack()[-1:] == [self])
 
     def forget(self) -> None:
         """Let go of all tensors and losses: a new minibatch begins."""

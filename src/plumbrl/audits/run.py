@@ -13,6 +13,7 @@ from plumbrl.audits.rivals import even, fitting
 from plumbrl.audits.subject import MakePolicy, Subject
 from plumbrl.audits.target import name_of, target
 from plumbrl.audits.vector import MakeVector
+from plumbrl.diagnosis.graph import ranked
 from plumbrl.errors import UserError, unknown
 from plumbrl.findings import Check, Finding, Report, RunVerdict, most_severe
 from plumbrl.oracles.compare import Outcome
@@ -119,10 +120,9 @@ def report(name: str, outcomes: list[Outcome], *, again: bool = False) -> Report
     for _, finding in outcomes:
         if finding and finding.confidence > getattr(surest.get(finding.cause), "confidence", -1):
             surest[finding.cause] = finding
-    rank = {"error": 0, "warning": 1, "info": 2}
     named = [fitting(finding, name) for finding in surest.values()]
     # Of equally sure ones the first found stays first: reward, environment, task.
-    findings = tuple(sorted(named, key=lambda f: (rank[f.severity], -f.confidence)))
+    findings = tuple(ranked(named, steps=1))
     checks = tuple(check for check, _ in outcomes)
     verdict = _verdict(findings, checks)
     return Report(

@@ -74,6 +74,8 @@ def ballbot_visualize_model() -> None:
 
 
 def _run(name: str, args: list[str], entry: str = "run") -> int:
+    if "" not in sys.path:
+        sys.path.append("")  # so that environments and policies beside the user are found
     try:
         return getattr(import_module(f"plumbrl.cli.{name}"), entry)(args)
     except (UserError, OSError) as error:

@@ -1,7 +1,6 @@
 """`plumbrl audit ENV`."""
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -60,7 +59,6 @@ def run(args: list[str]) -> int:
     from plumbrl.report.console import print_report, speak_plainly
     from plumbrl.training.audited import audited
 
-    sys.path.insert(0, "")
     what = audited(options.env, options.policy, trust=options.trust)
     console = Console(quiet=options.json)
     speak_plainly(console)

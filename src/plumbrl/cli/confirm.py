@@ -54,7 +54,7 @@ def run(args: list[str]) -> int:
     with console.status("training ...") as status:
         result = confirm(
             options.run, cause=options.cause, changes=read_changes(options.set),
-            seeds=options.seeds, timesteps=options.timesteps,
+            seeds=tuple(dict.fromkeys(options.seeds)), timesteps=options.timesteps,
             say=lambda text: status.update(f"training: {text} ..."),
         )  # fmt: skip
     if options.json:

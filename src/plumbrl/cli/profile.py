@@ -44,7 +44,6 @@ def run(args: list[str]) -> int:
     own, settings = _split(args)
     options = tyro.cli(Options, prog="plumbrl profile", args=own)
     seconds = _seconds(options.budget)
-    sys.path.insert(0, "")
     config = _config(options.target, dotted(settings))
 
     from rich.console import Console

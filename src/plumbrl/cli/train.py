@@ -1,6 +1,5 @@
 """`plumbrl train CONFIG [--key.subkey VALUE ...]`, `plumbrl train --resume RUN`."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +39,6 @@ def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
     own, settings = split(args)
     options = tyro.cli(Options, prog="plumbrl train", args=own)
-    sys.path.insert(0, "")
     start = _start(options, dotted(settings))
 
     from rich.console import Console

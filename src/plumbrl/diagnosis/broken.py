@@ -17,7 +17,8 @@ USUAL = 0.9
 
 def broken_numbers(history: History) -> list[Finding]:
     """Return where a number became NaN or infinite first; nothing if none did."""
-    seen = [found for found in (_marked(history), _infinite(history), _gone(history)) if found]
+    looks = (_marked, _infinite, _gone, _never)
+    seen = [found for look in looks if (found := look(history))]
     if not seen:
         return []
     step, name = min(seen)
@@ -38,6 +39,15 @@ def _infinite(history: History) -> tuple[float, str] | None:
         if key.startswith(NUMBERS) and np.isinf(history[key]).any()
     ]
     return min(found, default=None)
+
+
+def _never(history: History) -> tuple[float, str] | None:
+    """A loss that was logged as NaN from the first row on."""
+    names = [key for key in LOSSES if key in history.undefined]
+    if not names or history.rows < GONE:
+        return None
+    what = f"{', '.join(names)} in every row; what came first cannot be told from this log"
+    return float(history.steps[0]), what
 
 
 def _gone(history: History) -> tuple[float, str] | None:

@@ -29,7 +29,8 @@ def edges() -> dict[str, tuple[str, ...]]:
 def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:
     """Return findings, roots first; consequences say what they follow from.
 
-    Roots are ordered by severity and confidence, then by when they were seen first.
+    Roots are ordered by severity, their own or that of what follows from them, and confidence, then
+    by when they were seen first. What is certain stays as it is, right after its cause.
 
     Args:
         findings: One per cause.
@@ -38,7 +39,7 @@ def ranked(findings: Sequence[Finding], steps: float) -> list[Finding]:
     explained = _explained(findings, steps)
     roots = [f for f in findings if not explained[f.cause] or f.confidence == 1]
     rest = [f for f in findings if f not in roots]
-    roots.sort(key=_first_to_last)
+    roots.sort(key=lambda f: _first_to_last(f, findings, explained))
     rest.sort(key=lambda f: (len(_above(f.cause, explained)), f.step))
     return [*roots, *(_consequence(f, explained[f.cause]) for f in rest)]
 
@@ -65,16 +66,29 @@ def _explains(findings: Iterable[Finding], found: Finding, steps: float) -> str:
     for cause in sorted(findings, key=_when):
         early = cause.step <= found.step + SLACK * steps
         mutual = _covers(found.cause, cause.cause) and found.step < cause.step
-        if cause is not found and early and _covers(cause.cause, found.cause) and not mutual:
+        if cause is not found and early and not mutual and _follows(found, cause.cause):
             return cause.cause
     return ""
 
 
-def _first_to_last(found: Finding) -> tuple[bool, bool, int, float, int]:
+def _follows(found: Finding, cause: str) -> bool:
+    """A bug is no matter of settings: what is certain has to be named to be explained."""
+    if found.confidence == 1:
+        return found.cause in edges().get(cause, ())
+    return _covers(cause, found.cause)
+
+
+def _first_to_last(
+    found: Finding, findings: Iterable[Finding], explained: dict[str, str]
+) -> tuple[bool, bool, int, int, int, float, int]:
     """Hints last, symptoms after causes; then by severity, confidence, and time."""
-    hint = found.severity == "info"
-    symptom = found.cause in SYMPTOMS
-    return hint, symptom, ORDER[found.severity], -found.confidence, found.step
+    above = _above(found.cause, explained)
+    first = above[-1] if above else found.cause
+    family = [f for f in findings if first in (f.cause, *_above(f.cause, explained))]
+    gravest = min(ORDER[f.severity] for f in family)
+    hint, symptom = found.severity == "info", found.cause in SYMPTOMS
+    severity = ORDER[found.severity]
+    return hint, symptom, gravest, len(above), severity, -found.confidence, found.step
 
 
 def _covers(cause: str, consequence: str) -> bool:

@@ -10,8 +10,8 @@ from plumbrl.findings import Check, Evidence, Finding
 from plumbrl.history import History
 from plumbrl.metrics.arithmetic import quiet
 from plumbrl.metrics.statistics import Interval
-from plumbrl.metrics.trends import gain, last_peak, mann_kendall, plateau_since
-from plumbrl.rules import columns_of
+from plumbrl.metrics.trends import gain, last_peak, mann_kendall
+from plumbrl.rules import Columns, columns_of
 from plumbrl.rules.derived import needed_gain, return_column
 
 Status = Literal["unknown", "no gain", "lost", "held", "rising"]
@@ -35,7 +35,6 @@ class Learning:
         key: The column that was read; empty if there is none.
         gain: Mean of the last fifth less that of the first fifth, or less that of random actions.
         over: What the gain is over, in words.
-        plateau: Timestep since when it is flat; NaN if it is not.
         findings: That follow.
         check: The same as a line of the report.
     """
@@ -44,14 +43,18 @@ class Learning:
     key: str
     gain: Interval
     over: str
-    plateau: float
     findings: tuple[Finding, ...]
     check: Check
 
 
 @quiet
-def learning_of(history: History) -> Learning:
-    """Return what the returns of a history say."""
+def learning_of(history: History, columns: Columns | None = None) -> Learning:
+    """Return what the returns of a history say.
+
+    Args:
+        history: Of a run.
+        columns: Its `columns_of`, where they are known already.
+    """
     key = return_column({name: history[name] for name in history})
     steps, returns = history.points(key) if key else (np.empty(0), np.empty(0))
     finite = np.isfinite(returns)
@@ -60,7 +63,7 @@ def learning_of(history: History) -> Learning:
         why = "no returns are logged" if key is None else f"only {len(returns)} rows have a return"
         return _unknown(key or "", why)
     gained, over = _gain(history, returns)
-    columns = columns_of(history)
+    columns = columns or columns_of(history)
     learned = bool(np.nanmax(columns["fine"], initial=0) > 0.5)
     needed = float(needed_gain(columns)[-1])
     index, drop = last_peak(returns)
@@ -75,13 +78,13 @@ def learning_of(history: History) -> Learning:
     passed = status in ("held", "rising")
     reason = f"{key}, last fifth less {over}: {gained}"
     check = Check("the return grows", "passed" if passed else "failed", reason)
-    return Learning(status, key, gained, over, plateau_since(steps, returns), found, check)
+    return Learning(status, key, gained, over, found, check)
 
 
 def _unknown(key: str, why: str) -> Learning:
     nothing = Interval(np.nan, np.nan, np.nan)
     check = Check("the return grows", "skipped", why)
-    return Learning("unknown", key, nothing, "", np.nan, (), check)
+    return Learning("unknown", key, nothing, "", (), check)
 
 
 def _gain(history: History, returns: np.ndarray) -> tuple[Interval, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic_core import from_json
 
 from plumbrl.errors import UserError
 from plumbrl.logs.log import Log, lines_of, listed
@@ -14,6 +15,7 @@ from plumbrl.logs.names import is_step
 Array = np.ndarray
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 TRUTH = {"true": 1.0, "false": 0.0}
+WORDS_OF_JSON = {"nan": "NaN", "inf": "Infinity"}
 
 
 def read_delimited(path: Path) -> Log:
@@ -37,7 +39,7 @@ def read_delimited(path: Path) -> Log:
     lines[0] = lines[0].removeprefix("#").lstrip()
     key = next(cell for cell in _cells(lines[0]) if is_step(cell))
     columns = _of_one_run(read_table(lines, key, notes, path), path)
-    return Log(path.name, columns, notes=notes)
+    return Log(path.name, columns, notes=notes, undefined=_undefined(lines, columns))
 
 
 def read_table(lines: Sequence[str], key: str, notes: list[str], path: Path) -> dict[str, Array]:
@@ -65,6 +67,18 @@ def _of_one_run(columns: dict[str, Array], path: Path) -> dict[str, Array]:
     return {name: values for name, values in plain.items() if name not in extremes}
 
 
+def _undefined(lines: Sequence[str], columns: dict[str, Array]) -> set[str]:
+    """Return the columns whose cells say NaN, for a column may as well be empty."""
+    bare = {name for name, values in columns.items() if np.isnan(values).all()}
+    places = [i for i, name in enumerate(_cells(lines[0])) if name in bare]
+    if not places:
+        return set()
+    names = _cells(lines[0])
+    rows = csv.reader(lines[1:], delimiter=_delimiter(lines[0]))
+    said = {i for row in rows for i in places if i < len(row) and row[i].strip().lower() == "nan"}
+    return {names[i] for i in said}
+
+
 def _delimiter(header: str) -> str:
     return max(",\t;", key=header.count)
 
@@ -80,21 +94,24 @@ def _has_step(header: str) -> bool:
 def _plain(lines: Sequence[str]) -> dict[str, Array] | None:
     """Read numbers and empty cells alone, which most logs are made of, fast; None if there is more.
 
-    A good second for 100,000 rows of 20 columns, most of it spent on digits.
+    As JSON, for no other reader here makes numbers of as many digits so quickly.
     """
-    delimiter, names = _delimiter(lines[0]), _cells(lines[0])
-    gap = f"{delimiter}nan{delimiter}"
-    text = "\n".join(["", *lines[1:], ""]).replace(delimiter * 2, gap).replace(delimiter * 2, gap)
-    text = text.replace(f"{delimiter}\n", f"{delimiter}nan\n")
-    text = text.replace(f"\n{delimiter}", f"\nnan{delimiter}")
-    rows = text.split("\n")[1:-1]
+    delimiter, names, rows = _delimiter(lines[0]), _cells(lines[0]), lines[1:]
     if len(set(names)) < len(names) or {row.count(delimiter) for row in rows} != {len(names) - 1}:
         return None
+    text = delimiter.join(["[NaN", *rows, "NaN]"])  # with a cell at each end, all gaps look alike
+    while delimiter * 2 in text:  # twice: a cell that was put in begins the next gap
+        text = text.replace(delimiter * 2, f"{delimiter}NaN{delimiter}")
+    for word, of_json in WORDS_OF_JSON.items():
+        text = text.replace(word, of_json) if word in text else text
     try:
-        table = np.loadtxt(rows, delimiter=delimiter, comments=None, ndmin=2)
-    except ValueError:
+        values = np.array(from_json(text.replace(delimiter, ",")), dtype=np.float64)[1:-1]
+    except (ValueError, TypeError, OverflowError):
         return None
-    return {name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(names) if name}
+    if values.shape != (len(rows) * len(names),):
+        return None
+    table = np.ascontiguousarray(values.reshape(len(rows), -1).T)
+    return {name: column for name, column in zip(names, table, strict=True) if name}
 
 
 def _careful(lines: Sequence[str], key: str, notes: list[str], path: Path) -> dict[str, Array]:

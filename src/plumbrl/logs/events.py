@@ -80,7 +80,8 @@ def read_events(files: Sequence[Path]) -> Log:
     }
     steps, columns = aligned(series, notes)
     settings = _table(scalars.texts.get("hyperparameters/text_summary", "")) | scalars.settings
-    return Log("TensorBoard", columns, steps=steps, settings=settings, notes=notes)
+    undefined = {tag for tag, (_, values) in series.items() if np.isnan(values).all()}
+    return Log("TensorBoard", columns, steps, settings, notes, undefined)
 
 
 def is_events(start: bytes) -> bool:

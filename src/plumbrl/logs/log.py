@@ -26,6 +26,7 @@ class Log:
         steps: Timesteps of every row, in order; None if they are one of the columns.
         settings: What the writer says of the run, in its own words.
         notes: What was left out or mended, a sentence each.
+        undefined: Columns in which NaN was written, and never a number; empty cells are none.
     """
 
     source: str
@@ -33,6 +34,7 @@ class Log:
     steps: Array | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    undefined: set[str] = field(default_factory=set)
 
 
 def content(path: Path) -> bytes:

@@ -64,7 +64,11 @@ def _history(log: Log) -> History:
     notes += [text for text in (note, clock, _standing(steps)) if text]
     columns = canonical({key: column[kept] for key, column in columns.items()}, notes)
     facts = facts_of(log.settings)
-    return History(steps[kept], columns, facts=facts, source=log.source, notes=tuple(notes))
+    undefined = canonical({key: np.full(1, np.nan) for key in log.undefined}, [])
+    return History(
+        steps[kept], columns, facts=facts, source=log.source, notes=tuple(notes),
+        undefined=frozenset(undefined),
+    )  # fmt: skip
 
 
 def _standing(steps: Array) -> str | None:
@@ -94,4 +98,7 @@ def _joined(history: History, parts: Sequence[History], note: str | None = None)
     }
     source = ", ".join(part.source for part in parts)
     notes = (*history.notes, note) if note else history.notes
-    return History(steps[order], columns, facts=history.facts, source=source, notes=notes)
+    return History(
+        steps[order], columns, facts=history.facts, source=source, notes=notes,
+        undefined=history.undefined,
+    )  # fmt: skip

@@ -28,7 +28,8 @@ def read_scalars(folder: Path) -> Log:
     if not series:
         raise UserError(f"{folder} holds no rows of steps and values.")
     steps, columns = aligned(series, notes)
-    return Log("TorchRL's CSV files", columns, steps=steps, notes=notes)
+    undefined = {name for name, (_, values) in series.items() if np.isnan(values).all()}
+    return Log("TorchRL's CSV files", columns, steps=steps, notes=notes, undefined=undefined)
 
 
 def _series(file: Path, notes: list[str]) -> tuple[Array, Array]:

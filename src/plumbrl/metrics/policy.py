@@ -12,21 +12,24 @@ GAUSSIAN = float(np.sqrt(2 * np.pi * np.e))
 """Width of the uniform distribution that has the entropy of a Gaussian with std 1."""
 
 
-def relative_entropy(entropies: Array, actions: int) -> float:
+def relative_entropy(entropies: Array, actions: int | Array) -> float:
     """Return the mean entropy of a discrete policy over that of the uniform one.
 
-    mean(H) / log(actions), in [0, 1]: 1 = all actions equally likely, 0 = deterministic. Healthy:
+    mean(H) / mean(log(actions)), in [0, 1]: 1 = all equally likely, 0 = deterministic. Healthy:
     near 1 at first, then a fast fall, then flat between 0.1 and 0.6. Staying near 1 means that no
     policy is learned; 0 that it has collapsed and explores no more; oscillation that the learning
     rate is too high. Above 1 beyond rounding, these are not entropies over that many actions.
 
     Args:
         entropies: Of the policy at each state, nats, (n,).
-        actions: How many there are; NaN for fewer than 2, where there is nothing to choose.
+        actions: How many there are, or are allowed at each state, (n,); NaN where they are nowhere
+            more than 1, for there is nothing to choose.
 
     Reference: A. Jones, Debugging RL, without the agonizing pain (2021).
     """
-    return ratio(mean(entropies), float(np.log(actions))) if actions > 1 else np.nan
+    if not np.max(actions, initial=1) > 1:
+        return np.nan
+    return ratio(mean(entropies), float(np.mean(np.log(actions))))
 
 
 @quiet

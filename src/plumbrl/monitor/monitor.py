@@ -126,6 +126,15 @@ class Monitor:
             self._raise(found)
         return raised
 
+    def tell(self, found: Finding) -> None:
+        """Take a finding that rests on something else than rows; the first of its cause.
+
+        Raises:
+            AlertError: It is an error, and the run is to stop then.
+        """
+        if found.cause not in self.known:
+            self._raise(found)
+
     def judge(self) -> list[Finding]:
         """Apply the rules to everything, whenever that was done last."""
         raised = self._judge(True)

@@ -17,6 +17,8 @@ from plumbrl.snapshots import Learning, Objective
 
 TOLERANCE = 1e-4
 """Relative to the largest entry of a minibatch; float32 rounding gives about 1e-6."""
+SMALLEST = 1e-30
+"""Derivatives below it count as 0: float32 may have lost them, as ratios of policies far apart."""
 Gradient = Callable[[Batches], Array]
 
 
@@ -118,7 +120,7 @@ def _gap(
         found = term.found(b)
         expected = formula(b) if formula else term.expected(b, objective, found)
         largest = np.where(np.isfinite(expected), abs(expected), 0.0).max(axis=1, keepdims=True)
-        scale = np.where(largest == 0, 1.0, largest)
+        scale = np.where(largest < SMALLEST, 1.0, largest)
         if term is POLICY:
             scale = scale * _rounding(b, objective)
         ours.append((found / scale).ravel())

@@ -1,7 +1,7 @@
 """A rule over settings: what it needs to know, and what it says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from plumbrl.findings import Check, Evidence
@@ -50,10 +50,13 @@ class Rule:
         problem = self.look(settings)
         if problem is None:
             return Check(self.name, "passed"), None
-        return found(
+        check, named = found(
             self.name, problem.cause, problem.reason, problem.evidence,
             confidence=problem.confidence,
         )  # fmt: skip
+        if named is not None and named.severity != "error":  # what may be meant is in doubt only
+            check = replace(check, verdict="inconclusive")
+        return check, named
 
 
 def known(value: T | None) -> T:

@@ -19,6 +19,11 @@ USUAL_GAMMA = 0.99
 SMALLEST_CLIP = 1e-3
 """Gradients of healthy updates are 0.01 and more; usual clips are 0.5 to 10."""
 
+LARGEST_BONUS = 0.5
+"""Times the entropy in nats, against advantages of about 1; published weights end at 0.1."""
+SMALLEST_RATIO = 0.01
+"""Published clip ranges are 0.1 to 0.4."""
+
 
 def check_settings(settings: Settings) -> list[Outcome]:
     """Apply every rule to the settings of a trainer."""
@@ -87,11 +92,24 @@ def _learning_rate(s: Settings) -> Problem | None:
 
 
 def _entropy(s: Settings) -> Problem | None:
-    weight = known(s.ent_coef)
-    if weight >= 0:
+    weight, reason = known(s.ent_coef), f"ent_coef is {s.ent_coef:g}"
+    if weight < 0:
+        evidence = Evidence("entropy coefficient", weight, "at least 0")
+        return Problem("configuration.entropy-bonus-negative", reason, evidence)
+    on_policy = s.n_steps is not None  # elsewhere it is a temperature, in units of reward
+    if not on_policy or weight <= LARGEST_BONUS:
         return None
-    evidence = Evidence("entropy coefficient", weight, "at least 0")
-    return Problem("configuration.entropy-bonus-negative", f"ent_coef is {weight:g}", evidence)
+    evidence = Evidence("entropy coefficient", weight, f"at most {LARGEST_BONUS:g}")
+    return Problem("configuration.entropy-bonus-large", reason, evidence, 0.6)
+
+
+def _clip_range(s: Settings) -> Problem | None:
+    ratio = known(s.clip_range)
+    if ratio >= SMALLEST_RATIO:
+        return None
+    evidence = Evidence("clip_range", ratio, f"at least {SMALLEST_RATIO:g}")
+    reason = f"updates lose their gradient once they change a probability by {ratio:.2%}"
+    return Problem("configuration.clip-range-tiny", reason, evidence, 0.6)
 
 
 def _clip(s: Settings) -> Problem | None:
@@ -156,6 +174,7 @@ RULES = (
     Rule("learning-rate schedule", ("learning_rates",), _schedule),
     Rule("learning rate against published ones", ("learning_rates",), _learning_rate),
     Rule("entropy bonus", ("ent_coef",), _entropy),
+    Rule("clip range against published ones", ("clip_range",), _clip_range),
     Rule("gradient clipping", ("max_grad_norm",), _clip),
     Rule("gamma of the reward normaliser", ("normaliser", "gamma"), _normaliser_gamma),
     Rule(

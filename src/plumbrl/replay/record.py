@@ -1,5 +1,6 @@
 """Run one episode and keep all of it."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -37,11 +38,19 @@ def build(env: str, settings: Mapping[str, Any]) -> gymnasium.Env:
         modes = made.metadata.get("render_modes") or ()
         if simulation(made) is None and "rgb_array" in modes:
             made.close()
+            _without_window()
             drawing: dict[str, Any] = {**settings, "render_mode": "rgb_array"}
             made = make(**drawing)
     except (gymnasium.error.Error, ValueError, TypeError, ImportError) as error:
         raise UserError(f"Environment {env}: {_one_line(error)}") from error
     return made
+
+
+def _without_window() -> None:
+    """Keep pygame, which draws Gymnasium's classic environments, from asking for a display."""
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def record(

@@ -58,7 +58,7 @@ class Change:
         values: New estimates, (n,).
         returns: Value targets, (n,).
         std: Standard deviation of the policy's noise by dimension, (A,); None if discrete.
-        actions: Number of discrete actions; None if continuous.
+        actions: Number of discrete actions, or of those allowed, (n,); None if continuous.
         bounds: Of a continuous action.
         clip_range: Of PPO.
     """
@@ -69,7 +69,7 @@ class Change:
     values: Array
     returns: Array
     std: Array | None = None
-    actions: int | None = None
+    actions: int | Array | None = None
     bounds: Bounds | None = None
     clip_range: float | None = None
 

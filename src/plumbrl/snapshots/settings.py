@@ -43,6 +43,7 @@ class Settings:
         learning_rates: Learning rate at equally spaced points from the start to the end, (K,),
             K at least 2.
         ent_coef: Weight of the entropy bonus; None while it is learnt.
+        clip_range: Of PPO's ratio, at the start of its schedule.
         max_grad_norm: Norm to which gradients are clipped.
         normaliser: Of the training environment.
         eval_normaliser: Of the evaluation environment.
@@ -71,6 +72,7 @@ class Settings:
     n_epochs: int | None = None
     learning_rates: Array | None = None
     ent_coef: float | None = None
+    clip_range: float | None = None
     max_grad_norm: float | None = None
     normaliser: Normaliser | None = None
     eval_normaliser: Normaliser | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from plumbrl.errors import UserError, nearest, unknown
-from plumbrl.training.config import AlgoSection, TrainConfig
+from plumbrl.training.config import OFF_POLICY, AlgoSection, TrainConfig
 from plumbrl.training.schedules import SCHEDULABLE, Schedule, read_schedule
 
 HOMES = {
@@ -25,7 +25,6 @@ KNOWN = (spaces.Box, spaces.Dict, spaces.Discrete, spaces.MultiBinary, spaces.Mu
 """Observations that SB3 knows."""
 PPOS = ("PPO", "MaskablePPO", "RecurrentPPO")
 MASKABLE = "MaskablePPO"
-OFF_POLICY = ("CrossQ", "DDPG", "DQN", "QRDQN", "SAC", "TD3", "TQC")
 DETERMINISTIC = ("TD3", "DDPG")
 EXPLORATION_NOISE = 0.1
 """Standard deviation of TD3's and DDPG's action noise, of half the range (Fujimoto 2018)."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from plumbrl.training.model import Model
 
@@ -25,6 +25,8 @@ WHOLE = ("n_steps", "batch_size", "n_epochs", "buffer_size", "learning_starts", 
          "target_update_interval", "policy_delay", "n_delta", "n_top", "n_eval_episodes",
          "cg_max_steps", "n_critic_updates", "sub_sampling_factor", "train_freq",
          "stats_window_size", "sde_sample_freq")  # fmt: skip
+OFF_POLICY = ("CrossQ", "DDPG", "DQN", "QRDQN", "SAC", "TD3", "TQC")
+"""Algorithms with a replay buffer."""
 Layers = Annotated[tuple[Annotated[int, Field(gt=0, le=65536)], ...], Field(max_length=16)]
 
 
@@ -150,8 +152,9 @@ class TrainConfig(Model):
 
     name: str = "train"
     env: EnvSection = EnvSection()
-    num_envs: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Environments side by side; more collect faster and make each update larger."""
+    num_envs: Annotated[int, Field(ge=1, le=4096)] = 0
+    """Environments side by side; more collect faster and make each update larger. By default 64
+    ballbots, 8 of any other environment, 1 for an algorithm with a replay buffer."""
     algo: AlgoSection = AlgoSection()
     encoder: EncoderSection = EncoderSection()
     start_from: str | None = None
@@ -184,10 +187,34 @@ class TrainConfig(Model):
         """The environment that the policy is judged in."""
         return self.env.model_copy(update={"kwargs": merged(self.env.kwargs, self.eval.env)})
 
+    @model_validator(mode="before")
+    @classmethod
+    def _side_by_side(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("num_envs") is not None:
+            return data
+        return {
+            **data,
+            "num_envs": _usual_envs(_part(data, "env", "id"), _part(data, "algo", "name")),
+        }
+
     @field_validator("total_timesteps", "num_envs", "seed", "checkpoints", mode="before")
     @classmethod
     def _whole(cls, value: Any) -> Any:
         return whole(value)
+
+
+def _part(data: Mapping[str, Any], section: str, key: str) -> str:
+    """Return a value of a section that is still as it was written; empty if it is not there."""
+    written = data.get(section)
+    value = written.get(key) if isinstance(written, Mapping) else getattr(written, key, None)
+    return value if isinstance(value, str) else ""
+
+
+def _usual_envs(env: str, algo: str) -> int:
+    """A replay buffer learns once a step of all environments; SB3's rollouts are 2,048 of each."""
+    if algo.upper() in map(str.upper, OFF_POLICY):
+        return 1
+    return 64 if env.rpartition(":")[2] in ("", "Ballbot-v0") else 8
 
 
 def _auto(value: Any) -> bool:

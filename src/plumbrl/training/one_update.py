@@ -6,8 +6,8 @@ from typing import Any
 from plumbrl.adapters.torch_internals import gradients
 from plumbrl.errors import UserError
 from plumbrl.snapshots.internals import Gradient
-from plumbrl.training.algorithms import OFF_POLICY, algorithm_class, build_model
-from plumbrl.training.config import TrainConfig
+from plumbrl.training.algorithms import algorithm_class, build_model
+from plumbrl.training.config import OFF_POLICY, TrainConfig
 from plumbrl.training.envs import make_training_env
 from plumbrl.training.loading import read_zip
 from plumbrl.training.policy import TrainedPolicy

@@ -14,8 +14,8 @@ from plumbrl.profiling.environment import EnvironmentProfile, profile_environmen
 from plumbrl.profiling.experiments import Experiment, try_settings
 from plumbrl.profiling.learner import TrainingProfile, load, profile_training
 from plumbrl.profiling.result import Profile
-from plumbrl.training.algorithms import OFF_POLICY, algorithm_class, build_model
-from plumbrl.training.config import TrainConfig
+from plumbrl.training.algorithms import algorithm_class, build_model
+from plumbrl.training.config import OFF_POLICY, TrainConfig
 from plumbrl.training.envs import make_single, make_training_env
 
 ENVIRONMENT_SHARE, TRAINING_SHARE = 0.4, 0.75

@@ -9,17 +9,26 @@ import torch
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from plumbrl.adapters.torch_answers import Answer, merge, rows_fingerprint
+from plumbrl.adapters.sb3.drawn import Drawn, rollout_samples
+from plumbrl.adapters.torch_answers import Answer, merge
 from plumbrl.adapters.torch_gradients import GradientCapture
-from plumbrl.adapters.torch_loss import Guard, LossCapture, flat
-from plumbrl.snapshots import Learning, Minibatch, Objective, Samples
+from plumbrl.adapters.torch_loss import Guard, LossCapture
+from plumbrl.snapshots import Evaluation, Learning, Minibatch, Objective, Samples
 
 NOTHING = Samples(*np.zeros((6, 0)))
+FIRST = 32
+"""Minibatches of an update that are all recomputed; of later ones only some are, for time."""
+EVERY = 61
+"""After them every so many; a prime, so that all places within an epoch have their turn."""
 
 
 class LearningWatch(BaseCallback):
     """Watches updates from the rollout to the changed weights, and leaves no trace.
+
+    What is drawn is seen of all minibatches, what is made of it of the first ones, of some later
+    ones, and wherever the size is a new one.
 
     Training with and without the watch gives the same numbers: nothing random is drawn, and what
     is wrapped for an update is put back after it.
@@ -83,18 +92,20 @@ class _Recorder:
         self._model = model
         self._guard = Guard()
         self._loss = LossCapture(self._guard)
-        parameters = dict(model.policy.named_parameters())
-        self._gradients = GradientCapture(parameters, self._guard, self._close)
+        self._gradients = GradientCapture(dict(model.policy.named_parameters()), self._guard)
         self._rollout = NOTHING
         self._guard(self._look_at_rollout)
-        self._drawn: Samples | None = None
-        self._open = False
+        self._drawn = Drawn()
+        self._size, self._sizes = 0, set[int]()
+        self._closely = ExitStack()
+        self._looking = self._stepped = self._open = False
         self._answers: list[Answer] = []
-        self._minibatches: list[Minibatch] = []
+        self._closed: list[tuple[int, Evaluation | None, tuple[float, ...]]] = []
+        self._minibatches: tuple[Minibatch, ...] = ()
         self._interrupted = ""
 
     def _look_at_rollout(self) -> None:
-        self._rollout = _samples(self._model.rollout_buffer)
+        self._rollout = rollout_samples(self._model.rollout_buffer)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -102,25 +113,28 @@ class _Recorder:
         with (
             _replaced(model.rollout_buffer, "get", self._get(model.rollout_buffer.get)),
             _replaced(model.policy, "evaluate_actions", self._ask(model.policy.evaluate_actions)),
-            self._gradients,
-            self._loss,
+            self._closely,
         ):
+            hook = register_optimizer_step_pre_hook(lambda *_: self._guard(self._step))
+            self._look(True)
             try:
                 yield
             except Exception as error:
                 self._interrupted = f"the update ended in an error: {type(error).__name__}"
                 raise
             finally:
+                hook.remove()
                 self._guard(self._close)
 
     def learning(self, update: int, previous: Samples | None) -> Learning:
         model = self._model
+        self._guard(self._finish)
         return Learning(
             step=model.num_timesteps,
             update=update,
             rollout=self._rollout,
             previous=previous,
-            minibatches=tuple(self._minibatches),
+            minibatches=self._minibatches,
             n_epochs=_n_epochs(model),
             stops_early=getattr(model, "target_kl", None) is not None,
             objective=_objective(model),
@@ -136,33 +150,61 @@ class _Recorder:
 
     def _get(self, get: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            for batch in get(*args, **kwargs):
-                self._guard(self._draw, batch)
-                yield batch
+            try:
+                for batch in get(*args, **kwargs):
+                    self._guard(self._draw, batch)
+                    yield batch
+            finally:
+                if self._stepped:
+                    self._guard(self._look, False)
 
         return watched
 
     def _ask(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
         def watched(obs: Any, actions: Any, *args: Any, **kwargs: Any) -> Any:
             answer = evaluate(obs, actions, *args, **kwargs)
-            if torch.is_grad_enabled():
+            if self._looking and torch.is_grad_enabled():
                 self._guard(self._note, obs, actions, answer)
             return answer
 
         return watched
 
+    def _step(self) -> None:
+        self._close()
+        self._stepped = True
+
     def _draw(self, batch: Any) -> None:
         self._close()
-        self._drawn = _samples(batch)
-        self._open = True
-        self._loss.know(
-            {
-                "old_log_probs": batch.old_log_prob,
-                "old_values": batch.old_values,
-                "advantages": batch.advantages,
-                "returns": batch.returns,
-            }
-        )
+        self._drawn.add(batch)
+        self._size, self._open = len(batch.returns), True
+        if self._stepped or not self._sizes:  # gradients may be summed over several minibatches
+            self._look(self._worth_a_look())
+            self._stepped = False
+        if self._looking:
+            self._loss.know(
+                {
+                    "old_log_probs": batch.old_log_prob,
+                    "old_values": batch.old_values,
+                    "advantages": batch.advantages,
+                    "returns": batch.returns,
+                }
+            )
+
+    def _worth_a_look(self) -> bool:
+        index, new = len(self._drawn) - 1, self._size not in self._sizes
+        self._sizes.add(self._size)
+        return new or index < FIRST or index % EVERY == 0
+
+    def _look(self, closely: bool) -> None:
+        """Begin or end to look at loss and gradients, which takes longer than they do."""
+        if closely == self._looking or not (closely or self._loss.outermost):
+            return
+        self._looking = closely
+        if closely:
+            self._closely.enter_context(self._gradients)
+            self._closely.enter_context(self._loss)
+        else:
+            self._closely.close()
 
     def _note(self, obs: Any, actions: Any, answer: Any) -> None:
         values, log_probs, entropies = answer
@@ -171,12 +213,18 @@ class _Recorder:
         self._open = True
 
     def _close(self) -> None:
-        if self._open and self._drawn is not None:
-            n = len(self._drawn.returns)
-            merged = merge([a for a in self._answers if a.rows == n])
-            self._minibatches.append(Minibatch(self._drawn, merged, tuple(self._loss.losses)))
+        if self._open and len(self._drawn):
+            merged = merge([a for a in self._answers if a.rows == self._size])
+            self._closed.append((len(self._drawn) - 1, merged, tuple(self._loss.losses)))
         self._open, self._answers = False, []
         self._loss.forget()
+
+    def _finish(self) -> None:
+        samples = self._drawn.samples()
+        self._minibatches = tuple(
+            Minibatch(samples[index], evaluation, losses)
+            for index, evaluation, losses in self._closed
+        )
 
 
 def _objective(model: OnPolicyAlgorithm) -> Objective | None:
@@ -202,21 +250,6 @@ def _n_epochs(model: OnPolicyAlgorithm) -> int | None:
     if isinstance(model, PPO):
         return model.n_epochs
     return 1 if isinstance(model, A2C) else None
-
-
-def _samples(source: Any) -> Samples:
-    """Return the rows of a rollout buffer or of a minibatch, (n,)."""
-    axes = 1 if getattr(source, "generator_ready", True) else 2  # a buffer not yet flattened
-    log_probs = source.log_probs if hasattr(source, "log_probs") else source.old_log_prob
-    values = source.values if hasattr(source, "log_probs") else source.old_values
-    rest = (_flat(part) for part in (log_probs, values, source.advantages, source.returns))
-    return Samples(
-        rows_fingerprint(source.observations, axes), rows_fingerprint(source.actions, axes), *rest
-    )
-
-
-def _flat(part: Any) -> np.ndarray:
-    return flat(torch.as_tensor(part))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plumbrl.adapters.sb3.beside import Beside
 from plumbrl.adapters.sb3.facts import bounds_of
 from plumbrl.adapters.sb3.on_policy import named_parts
 from plumbrl.adapters.sb3.untouched import untouched
@@ -51,8 +52,8 @@ class OnPolicyLook:
         begins = buffer.episode_starts[0]
         self.trace = last_episode(rollout, begins, model.num_timesteps)
         rng = np.random.default_rng([seed, model.num_timesteps])
-        self._rows = _Rows(buffer, rng) if _can_be_asked(model) else None
-        if self._rows is not None and signal and not self.not_finite:
+        self._rows = _Rows(buffer, rng)
+        if signal and not self.not_finite:
             self.numbers |= named.known({"policy/signal": self._rows.signal(model)})
         samples = rollout.rewards.size
         batch = getattr(model, "batch_size", None)
@@ -82,8 +83,7 @@ class OnPolicyLook:
         )
         if not bad:
             self.numbers |= named.known(self._update.numbers())
-            if self._rows is not None:
-                self.numbers |= self._rows.changed(self._model)
+            self.numbers |= self._rows.changed(self._model)
         if self.not_finite:
             self.numbers["data/non_finite"] = 1.0
 
@@ -100,6 +100,7 @@ class _Rows:
         self.log_probs = buffer.log_probs[t, b].astype(np.float64)
         self.advantages = buffer.advantages[t, b].astype(np.float64)
         self.returns = buffer.returns[t, b].astype(np.float64)
+        self._beside = Beside(buffer, t, b)
         self._rng = rng
 
     def changed(self, model: Any) -> Numbers:
@@ -116,7 +117,7 @@ class _Rows:
             values=_array(values).ravel(),
             returns=self.returns,
             std=std,
-            actions=_count(model.action_space),
+            actions=self._beside.allowed(_count(model.action_space)),
             bounds=bounds_of(model.action_space),
             clip_range=_clip(model),
         )
@@ -125,7 +126,8 @@ class _Rows:
     def signal(self, model: Any) -> float:
         """Return the policy-gradient norm over that of shuffled advantages; 1 is no signal."""
         policy = model.policy
-        with untouched(policy), torch.enable_grad():
+        # CuDNN differentiates recurrent layers in training mode only, in which dropout is on
+        with untouched(policy), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             policy.set_training_mode(False)
             _, log_probs, _ = self._asked(model)
             tensors = [p for p in policy.parameters() if p.requires_grad]
@@ -150,14 +152,8 @@ class _Rows:
         if _count(model.action_space) is not None:
             actions = actions.long().flatten()
         seen = {k: torch.as_tensor(v, device=model.device) for k, v in self.observations.items()}
-        return model.policy.evaluate_actions(seen.get("", seen), actions)
-
-
-def _can_be_asked(model: Any) -> bool:
-    """A recurrent policy wants its memory, a masked one its masks: rows alone say too little."""
-    return not hasattr(model.policy, "lstm_actor") and not hasattr(
-        model.rollout_buffer, "action_masks"
-    )
+        beside = self._beside.arguments(model.device)
+        return model.policy.evaluate_actions(seen.get("", seen), actions, *beside)
 
 
 def networks_of(policy: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:

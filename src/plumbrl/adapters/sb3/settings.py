@@ -63,8 +63,13 @@ def _of_family(model: BaseAlgorithm) -> dict[str, Any]:
             "n_steps": model.n_steps,
             "n_epochs": _whole(model, "n_epochs"),
             "gae_lambda": model.gae_lambda,
+            "clip_range": _at_start(getattr(model, "clip_range", None)),
         }
     return _off_policy(model) if isinstance(model, OffPolicyAlgorithm) else {}
+
+
+def _at_start(schedule: Any) -> Any:
+    return schedule(1.0) if callable(schedule) else schedule
 
 
 def _off_policy(model: OffPolicyAlgorithm) -> dict[str, Any]:

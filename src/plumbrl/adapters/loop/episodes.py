@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from plumbrl.adapters.loop_arrays import array
+from plumbrl.adapters.loop.arrays import array
 from plumbrl.errors import UserError
 
 Array = np.ndarray

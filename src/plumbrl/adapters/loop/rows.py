@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from plumbrl.adapters.loop_arrays import arrays_of, draw_of, first_bad, rollout_of
-from plumbrl.adapters.loop_episodes import Episodes
-from plumbrl.adapters.loop_names import numbers_of
-from plumbrl.adapters.loop_policy import of_noise, of_ratio, with_entropy
+from plumbrl.adapters.loop.arrays import arrays_of, draw_of, first_bad, rollout_of
+from plumbrl.adapters.loop.episodes import Episodes
+from plumbrl.adapters.loop.names import first_broken, numbers_of
+from plumbrl.adapters.loop.policy import of_noise, of_ratio, with_entropy
 from plumbrl.errors import UserError
-from plumbrl.findings import Finding
+from plumbrl.findings import NOT_FINITE, Finding
 from plumbrl.monitor import numbers as named
 from plumbrl.monitor.monitor import Monitor
 from plumbrl.snapshots.numbers import Bounds
@@ -44,8 +44,9 @@ class Rows:
         self.on_policy = False
         self._look: Any = None
         self._rollout: tuple[float, Numbers, str] | None = None
+        self._batch: dict[str, Any] = {}
         self._samples = 0
-        self._at = self._last = self._from = 0.0
+        self._at = self._last = self._from = self._step = 0.0
         self._first_norm: float | None = None
         self._clock = time.perf_counter()
 
@@ -55,8 +56,9 @@ class Rows:
         self.on_policy, self._rollout = True, None
         found = arrays_of(given)
         self.episodes.take(found["rewards"], found["dones"] > 0, found.get("valid"))
-        if step - self._at >= self._every:
-            self._take(float(step), found)
+        self._step, whole = step, bool(np.isfinite(found["rewards"].sum()))
+        if step - self._at >= self._every or (not whole and self._unsaid()):
+            self._take(step, found)
 
     def _take(self, step: float, found: dict[str, np.ndarray]) -> None:
         now = time.perf_counter()
@@ -82,8 +84,20 @@ class Rows:
             if self._look is not None:
                 seen["data/staleness"] = float(self._look.steps)
             raised = self._row(step, seen, given, bad)
+        elif self._unsaid() and (broken := first_broken(given)):
+            raised = self._row(self._step, {}, given, f"{broken} of an update")
         self._clock = time.perf_counter()
         return raised
+
+    def _unsaid(self) -> bool:
+        """Return whether no number was said to be none yet: the first one waits for no row."""
+        return not self._monitor.known & set(NOT_FINITE)
+
+    def drawn(self, given: Mapping[str, Any]) -> None:
+        """Keep a batch for the row that comes next, unless its update brings another."""
+        names = {"predictions": "q_values", "rewards": "rewards", "terminal": "terminal",
+                 "targets": "targets"}  # fmt: skip
+        self._batch = {ours: given[name] for name, ours in names.items()}
 
     def learned(self, step: float | None, given: Mapping[str, Any]) -> list[Finding]:
         """Take what was logged after learning from a replay buffer, and return what was raised."""
@@ -91,11 +105,14 @@ class Rows:
             raise UserError("update() needs step=, for no rollout() came before it.")
         raised: list[Finding] = []
         if step - self._at >= self._every:
+            given = given if _is_draw(given) else {**self._batch, **given}
             seen, bad = self._drawn(given)
             now = time.perf_counter()
             seen["time/fps"] = (step - self._from) / max(now - self._clock, 1e-9)
             raised = self._row(step, seen, given, bad)
             self._clock, self._from = time.perf_counter(), step
+        elif self._unsaid() and (broken := first_broken(given)):
+            raised = self._row(step, {}, given, f"{broken} of an update")
         ahead = step - self._last  # until the next call, if it comes as this one did
         self._last = step
         if step + ahead - self._at >= self._every and self._look is None:
@@ -141,7 +158,7 @@ class Rows:
 
     def _open_look(self, steps: int) -> None:
         if self._networks is not None:
-            from plumbrl.adapters.loop_networks import Look
+            from plumbrl.adapters.loop.networks import Look
 
             facts = self._facts
             every = max(1, steps // LOOKS)

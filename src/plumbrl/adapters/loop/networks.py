@@ -52,6 +52,15 @@ class Networks:
             if tensor.requires_grad
         }
 
+    @property
+    def all_tensors(self) -> dict[str, torch.Tensor]:
+        """Parameters by their full name, trainable or not."""
+        return {
+            f"{name}.{key}".lstrip("."): tensor
+            for name, module in self.modules.items()
+            for key, tensor in module.named_parameters()
+        }
+
     def by_role(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return the same as actor, critic, and what is neither by its own name."""
         found: dict[str, dict[str, torch.Tensor]] = {}

@@ -1,9 +1,10 @@
 """What a hand-written loop calls its numbers, and what they are called here."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
-from plumbrl.adapters.loop_arrays import array
+from plumbrl.adapters.loop.arrays import array
 from plumbrl.errors import UserError, unknown
 from plumbrl.history import Facts
 from plumbrl.logs.names import table
@@ -47,6 +48,20 @@ def numbers_of(given: Mapping[str, Any]) -> Numbers:
         if not (number != number and key in UNDEFINED):
             found[key] = number
     return found
+
+
+def first_broken(given: Mapping[str, Any]) -> str:
+    """Return the first number that is NaN or infinite; empty if there is none.
+
+    What takes time to look at is left out: lists, arrays, and tensors on a GPU.
+    """
+    for name, value in given.items():
+        single = isinstance(value, float) or getattr(value, "ndim", 1) == 0
+        if single and not getattr(value, "is_cuda", False):
+            number = array(name, value).item()
+            if not isfinite(number) and _key(name)[0] not in UNDEFINED:
+                return name
+    return ""
 
 
 def facts_from(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> Facts:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from plumbrl.adapters.loop_arrays import array
+from plumbrl.adapters.loop.arrays import array
 from plumbrl.history import Facts
 from plumbrl.metrics import policy
 from plumbrl.monitor.numbers import known

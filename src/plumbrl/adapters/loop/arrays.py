@@ -9,6 +9,7 @@ from plumbrl.errors import UserError
 from plumbrl.snapshots.numbers import Bounds, Draw, Rollout
 
 Array = np.ndarray
+NEEDED = ("rewards", "values", "advantages", "returns", "dones")
 STEP_BY_STEP = ("rewards", "values", "advantages", "returns", "dones", "log_probs", "valid")
 
 
@@ -18,11 +19,21 @@ def array(name: str, value: Any) -> Array:
     Raises:
         UserError: It holds no numbers.
     """
-    plain = value.detach().cpu().double() if hasattr(value, "detach") else value
     try:
+        plain = _plain(value)
+        if value is None or np.iscomplexobj(plain):
+            raise TypeError
         return np.asarray(plain, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         raise UserError(f"{name} is of type {type(value).__name__} and holds no numbers.") from None
+
+
+def _plain(value: Any) -> Any:
+    """Lists may hold tensors."""
+    if hasattr(value, "detach"):
+        found = value.detach().cpu()
+        return found if found.is_complex() else found.double()
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def arrays_of(given: Mapping[str, Any]) -> dict[str, Array]:
@@ -32,8 +43,11 @@ def arrays_of(given: Mapping[str, Any]) -> dict[str, Array]:
         given: By name; ``next_done`` says that ``dones`` are CleanRL's: of the step before.
 
     Raises:
-        UserError: A shape does not fit that of the rewards.
+        UserError: A part that is needed is None, or a shape does not fit that of the rewards.
     """
+    for key in NEEDED:
+        if given.get(key) is None:
+            raise UserError(f"rollout() needs {key}; got None.")
     found = {key: array(key, value) for key, value in given.items() if value is not None}
     found = {key: _by_env(part) if key in STEP_BY_STEP else part for key, part in found.items()}
     shape = found["rewards"].shape
@@ -43,7 +57,7 @@ def arrays_of(given: Mapping[str, Any]) -> dict[str, Array]:
         if key in found and found[key].shape != shape:
             raise _misfit(key, found[key].shape, shape)
     if "actions" in found and found["actions"].shape[:2] != shape:
-        found["actions"] = found["actions"][:, None]
+        found["actions"] = np.expand_dims(np.atleast_1d(found["actions"]), 1)
         if found["actions"].shape[:2] != shape:
             raise _misfit("actions", np.shape(given["actions"]), shape)
     if "next_done" in found:
@@ -100,7 +114,7 @@ def draw_of(given: Mapping[str, Any], gamma: float) -> Draw:
     actions = None if given.get("actions") is None else array("actions", given["actions"])
     if actions is not None and (actions.ndim != 2 or len(actions) != n):
         raise _misfit("actions", actions.shape, (n, "A"), "q_values")
-    alpha = given.get("alpha")
+    alpha = np.zeros(1) if given.get("alpha") is None else array("alpha", given["alpha"])
     return Draw(
         rewards=flat["rewards"],
         terminal=flat["terminal"] > 0,
@@ -109,7 +123,7 @@ def draw_of(given: Mapping[str, Any], gamma: float) -> Draw:
         gamma=gamma,
         actions=actions,
         log_probs=flat.get("log_probs"),
-        alpha=0.0 if alpha is None else float(array("alpha", alpha).mean()),
+        alpha=float(alpha.mean()) if alpha.size else 0.0,
     )
 
 
