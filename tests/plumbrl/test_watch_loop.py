@@ -522,6 +522,20 @@ def test_off_policy_one_line_is_enough(tmp_path):
     assert not {"train/targets", "train/rewards", "train/q_values"} & set(row)
 
 
+@pytest.mark.parametrize(("times", "share"), [(1.4, 0.0), (1.7, 1.0)])
+def test_optimism_is_no_divergence(tmp_path, times, share):
+    """Rewards below 1 at gamma 0.98 allow values of 50."""
+    watch = watch_of(tmp_path, algo="DQN", gamma=0.98, every=100)
+    replay = Replay()
+    replay.rewards[:] = 1.0
+    for step in range(100, 4001, 100):
+        watch.update(step=step, **replay.numbers(q_values=[np.full((64, 1), times * 50)]))
+    report = watch.close()
+    _, rows = rows_of(tmp_path)
+    assert rows[-1]["value/outside_feasible"] == share
+    assert ("value.q-diverges" in [f.cause for f in report.findings]) == bool(share)
+
+
 def test_acting_between_gradient_steps_hides_no_units():
     """The largest batch tells of units, not the single observation that was acted on last."""
     agent, optimizer = network()

@@ -151,13 +151,18 @@ def _of_policy(d: Draw) -> Numbers:
     return numbers
 
 
+OPTIMISM = 0.5
+"""Of the feasible range: a maximum over noisy estimates stands above it while it learns. A sound DQN
+on CartPole at gamma 0.98 reaches 1.4 times the largest value that rewards allow."""
+
+
 def _outside(d: Draw) -> float:
     """The entropy bonus counts: what a soft Q may hold beyond rewards."""
     bonus = 0.0 if d.log_probs is None else d.alpha * float(np.abs(d.log_probs).max())
     low, high = value.feasible_range(
         float(d.rewards.min()), float(d.rewards.max()), d.gamma, entropy_bonus=bonus
     )
-    return value.share_outside(d.q_values[:, 0], low, high)
+    return value.share_outside(d.q_values[:, 0], low, high, slack=OPTIMISM)
 
 
 def _described(name: str, values: Array, *keys: str) -> Numbers:

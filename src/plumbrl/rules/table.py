@@ -19,6 +19,8 @@ from plumbrl.rules.rule import Array, Columns, Rule, Verdicts
 from plumbrl.shipped import table as shipped_table
 
 ON_POLICY = ("PPO", "A2C", "TRPO", "MaskablePPO", "RecurrentPPO", "MMRKHS")
+OFF_POLICY = ("DQN", "SAC", "TD3", "DDPG", "TQC", "CROSSQ", "C51", "RAINBOW", "IQN")
+"""Parts of names: loops call themselves DoubleDQN or sac_continuous."""
 WINDOW = 20
 """Rows before one that its growth is measured against."""
 
@@ -157,8 +159,11 @@ def limit_of(limit: float | Band | None, metric: str, facts: Facts) -> float | N
 
 def family(facts: Facts) -> str:
     """Return whether the algorithm learns on-policy or off-policy; on-policy if unknown."""
-    known_off = facts.buffer_size is not None or facts.target_entropy is not None
-    return "on-policy" if facts.algo in ON_POLICY or not known_off else "off-policy"
+    if facts.algo in ON_POLICY:
+        return "on-policy"
+    named = any(part in (facts.algo or "").upper() for part in OFF_POLICY)
+    known = facts.buffer_size is not None or facts.target_entropy is not None
+    return "off-policy" if named or known else "on-policy"
 
 
 def _applies(entry: Entry, facts: Facts) -> bool:
