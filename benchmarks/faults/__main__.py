@@ -77,6 +77,7 @@ def main() -> None:
         "run with a new --out only judges them again",
     )
     parser.add_argument("--results", type=Path, help="write the summary and rows as JSON")
+    parser.add_argument("--score", action="store_true", help="run nothing; score what --out holds")
     parser.add_argument("--list", action="store_true", help="say which cases there are")
     options = parser.parse_args()
     wanted = chosen(options.suite, options.kits, options.only, options.half)
@@ -100,6 +101,7 @@ def _run(wanted: list[Case], options: argparse.Namespace) -> list[dict[str, Any]
     rows = [row for row in _read(out) if row["case"] in ids and row["seed"] < seeds]
     done = {(row["case"], row["seed"]) for row in rows}
     todo = [(c.id, s) for s in range(seeds) for c in wanted if (c.id, s) not in done]
+    todo = [] if options.score else todo
     out.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(one, *pair, options.keep): pair for pair in todo}

@@ -52,7 +52,7 @@ class Few(Subject):
 
 
 def subject(make, seed=0, cls=Few, **settings):
-    return cls("it", make, seed=seed, budget=Budget(30.0), **settings)
+    return cls("it", make, seed=seed, budget=Budget(120.0), **settings)
 
 
 def causes(outcomes, severities=("error", "warning")):

@@ -13,7 +13,7 @@ REQUIRED = {"detection": 0.9, "top1_component": 0.75, "top3_component": 0.92}
 def test_faults_are_named_and_healthy_runs_are_not_accused(tmp_path):
     results = tmp_path / "results.json"
     command = [
-        sys.executable, "-m", "plumbrl.cli.bench", "faults", "--suite", "quick", "--workers", "1",
+        sys.executable, "-m", "plumbrl.cli.bench", "faults", "--suite", "quick", "--workers", "2",
         "--out", str(tmp_path / "rows.jsonl"), "--results", str(results),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)

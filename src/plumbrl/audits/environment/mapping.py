@@ -54,11 +54,11 @@ def ask_mapping(subject: Subject) -> list[Outcome]:
         return [skipped(NAME, "too few episodes of the oracle ended")]
     if own.clear:
         return [(Check(NAME, "passed", f"the oracle gains {own} on random actions"), None)]
-    best = _best(subject, chance, own)
+    budget = subject.budget.part(0.4)
+    best = _best(subject, chance, own, budget)
     if best is None:
-        return [
-            (Check(NAME, "inconclusive", f"the oracle gains {own}, however it is mapped"), None)
-        ]
+        how = "as it is; time was too short to map it" if budget.over else "however it is mapped"
+        return [(Check(NAME, "inconclusive", f"the oracle gains {own}, {how}"), None)]
     mapping, tried, sure = best
     same = "; a reward turned round would look the same" if sure == EITHER else ""
     reason = f"the oracle gains {own}; with {mapping.name}, {tried}{same}"
@@ -67,10 +67,10 @@ def ask_mapping(subject: Subject) -> list[Outcome]:
 
 
 def _best(
-    subject: Subject, chance: dict[int, float], own: Gain
+    subject: Subject, chance: dict[int, float], own: Gain, budget: Budget
 ) -> tuple[Mapping, Gain, float] | None:
     """Return the surest mapping, then the one that gains most, and how sure it is."""
-    budget, best = subject.budget.part(0.4), None
+    best = None
     for mapping in mappings(subject.spaces[1]):
         if budget.over:
             break
