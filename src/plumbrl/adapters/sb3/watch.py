@@ -57,6 +57,7 @@ class Watch(BaseCallback):
         self._first_norm: float | None = None
         self._beginnings: Beginnings | None = None
         self._saved: Any = None
+        self._rewarded = False
         self.failure = ""
 
     def report(self, findings: Sequence[Finding] = (), checks: Sequence[Check] = ()) -> Report:
@@ -81,12 +82,14 @@ class Watch(BaseCallback):
             "first_norm": self._first_norm,
             "means": self._means,
             "beginnings": beginnings,
+            "rewarded": self._rewarded,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from an earlier part of the training."""
         self._at, self._first_norm = saved["at"], saved["first_norm"]
         self._means, self._saved = saved["means"], saved["beginnings"]
+        self._rewarded = saved.get("rewarded", False)
 
     def _on_training_start(self) -> None:
         model: Any = self.model
@@ -108,6 +111,8 @@ class Watch(BaseCallback):
         rewards = self.locals.get("rewards")  # ARS has none to show
         if rewards is not None and not np.isfinite(rewards).all():
             self._guarded(self._no_reward)
+        if not self._rewarded:  # the buffer may hold values of cut episodes beside rewards
+            self._rewarded = rewards is None or bool(np.any(rewards))
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
         return True
@@ -192,6 +197,7 @@ class Watch(BaseCallback):
     def _write(self, look: Any) -> None:
         self._keep(look)
         numbers = {**self._logged(), **look.numbers, **self._around(look)}
+        numbers["data/rewarded"], self._rewarded = float(self._rewarded), False
         self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
 
     def _keep(self, look: Any) -> None:
