@@ -16,6 +16,7 @@ from faults.on_policy import SignFlipped
 from faults.on_policy import make_model as make_rollout
 from plumbrl.adapters.sb3.look_off_policy import OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.adapters.sb3.rewards import Rewards
 from plumbrl.adapters.sb3.watch_model import watch
 from plumbrl.diagnosis import diagnose
 from plumbrl.logs import read
@@ -215,6 +216,40 @@ def healthy(tmp_path_factory):
         return {found.cause for found in diagnose(folder).findings}
 
     return causes
+
+
+class NoNumberOnce(gymnasium.ObservationWrapper):
+    """Shows NaN after a hundred steps."""
+
+    seen = 0
+
+    def observation(self, observation):
+        self.seen += 1
+        return observation * np.nan if self.seen == 100 else observation
+
+
+@pytest.mark.parametrize("name", ["PPO", "SAC"])
+def test_an_observation_that_is_no_number_is_named_before_it_ends_the_training(name, tmp_path):
+    model = make(name, envs=1, wrapper=NoNumberOnce)
+    with pytest.raises(ValueError, match="nan"):  # SB3's own, at the next action
+        model.learn(300, callback=watch(model, tmp_path / "run", sinks=()))
+    report = diagnose(tmp_path / "run")
+    assert report.verdict == "BROKEN"
+    assert report.findings[0].cause == "environment.observation-not-finite"
+
+
+def test_rewards_are_told_from_the_values_of_cut_episodes():
+    seen = Rewards()
+    assert seen.numbers == {}
+    for _ in range(3):
+        seen.tell(np.zeros(4))
+    assert seen.numbers == {"data/rewarded": 0.0, "data/reward_varies": 0.0}
+    resumed = Rewards(seen.seen)
+    resumed.tell(np.array([0.0, 0.0, 0.5, 0.0]))
+    assert resumed.numbers == {"data/rewarded": 1.0, "data/reward_varies": 1.0}
+    same = Rewards()
+    same.tell(-np.ones(4))
+    assert same.numbers == {"data/rewarded": 1.0, "data/reward_varies": 0.0}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

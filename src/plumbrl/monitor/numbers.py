@@ -152,8 +152,8 @@ def _of_policy(d: Draw) -> Numbers:
 
 
 OPTIMISM = 0.5
-"""Of the feasible range: a maximum over noisy estimates stands above it while it learns. A sound DQN
-on CartPole at gamma 0.98 reaches 1.4 times the largest value that rewards allow."""
+"""Of the feasible range: a maximum over noisy estimates stands above it while it learns. A sound
+DQN on CartPole at gamma 0.98 reaches 1.4 times the largest value that rewards allow."""
 
 
 def _outside(d: Draw) -> float:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 from plumbrl.adapters.gpu import gpu_numbers
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.adapters.sb3.rewards import Rewards
 from plumbrl.adapters.torch_update import first_not_finite
 from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose_history
@@ -57,7 +60,7 @@ class Watch(BaseCallback):
         self._first_norm: float | None = None
         self._beginnings: Beginnings | None = None
         self._saved: Any = None
-        self._rewarded = False
+        self._rewards = Rewards()
         self.failure = ""
 
     def report(self, findings: Sequence[Finding] = (), checks: Sequence[Check] = ()) -> Report:
@@ -82,14 +85,14 @@ class Watch(BaseCallback):
             "first_norm": self._first_norm,
             "means": self._means,
             "beginnings": beginnings,
-            "rewarded": self._rewarded,
+            "rewards": self._rewards.seen,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from an earlier part of the training."""
         self._at, self._first_norm = saved["at"], saved["first_norm"]
         self._means, self._saved = saved["means"], saved["beginnings"]
-        self._rewarded = saved.get("rewarded", False)
+        self._rewards = Rewards(saved["rewards"])
 
     def _on_training_start(self) -> None:
         model: Any = self.model
@@ -110,18 +113,21 @@ class Watch(BaseCallback):
     def _on_step(self) -> bool:
         rewards = self.locals.get("rewards")  # ARS has none to show
         if rewards is not None and not np.isfinite(rewards).all():
-            self._guarded(self._no_reward)
-        if not self._rewarded:  # the buffer may hold values of cut episodes beside rewards
-            self._rewarded = rewards is None or bool(np.any(rewards))
+            self._guarded(lambda: self._no_number("reward", rewards))
+        for part in parts_of(self.locals.get("new_obs")):
+            if not isfinite(part.sum()) and not np.isfinite(part).all():  # a sum may overflow
+                self._guarded(partial(self._no_number, "observation", part))
+        self._rewards.tell(rewards)
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
         return True
 
-    def _no_reward(self) -> None:
-        """Say at once that a reward is no number: soon nothing else will be one either."""
+    def _no_number(self, what: str, values: np.ndarray) -> None:
+        """Say at once that something is no number: soon nothing else will be one either."""
         if not self._monitor.known & set(NOT_FINITE):
-            env = int(np.flatnonzero(~np.isfinite(self.locals["rewards"]))[0])
-            where = f"reward of environment {env} at timestep {self.num_timesteps}"
+            finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+            env = int(np.flatnonzero(~finite)[0])
+            where = f"{what} of environment {env} at timestep {self.num_timesteps}"
             numbers = {"data/non_finite": 1.0}
             self._monitor.row(self.num_timesteps, len(self._monitor), numbers, where)
 
@@ -197,7 +203,8 @@ class Watch(BaseCallback):
     def _write(self, look: Any) -> None:
         self._keep(look)
         numbers = {**self._logged(), **look.numbers, **self._around(look)}
-        numbers["data/rewarded"], self._rewarded = float(self._rewarded), False
+        numbers |= self._rewards.numbers
+        self._rewards = Rewards()
         self._monitor.row(self.num_timesteps, len(self._monitor), numbers, look.not_finite)
 
     def _keep(self, look: Any) -> None:
@@ -264,6 +271,12 @@ class LoggedOnly:
 
     numbers: Numbers = {}  # noqa: RUF012 (never written to)
     not_finite = ""
+
+
+def parts_of(observations: Any) -> list[np.ndarray]:
+    """Return the arrays of observations that may hold what is no number."""
+    parts = observations.values() if isinstance(observations, dict) else [observations]
+    return [part for part in parts if isinstance(part, np.ndarray) and part.dtype.kind == "f"]
 
 
 def _wanted(key: str) -> bool:
