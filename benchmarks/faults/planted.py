@@ -216,8 +216,6 @@ PLANTED = (
     Planted("saturated units", "network", (*BLIND, "network.saturated-units"),
             ("ppo-cartpole", "ppo-pendulum-plain"), alter=huge),
     Planted("optimiser holds copies", "optimiser", FROZEN, ALL, alter=frozen, exact=True),
-    Planted("stopped early", "task", ("task.still-rising",), ("ppo-acrobot", "a2c-cartpole"),
-            {"steps": 25_000}),
 )  # fmt: skip
 
 
