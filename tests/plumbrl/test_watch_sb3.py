@@ -10,6 +10,7 @@ import sb3_contrib
 import stable_baselines3 as sb3
 import torch
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecNormalize
 
 import plumbrl
 from faults.on_policy import SignFlipped
@@ -236,6 +237,40 @@ def test_an_observation_that_is_no_number_is_named_before_it_ends_the_training(n
     report = diagnose(tmp_path / "run")
     assert report.verdict == "BROKEN"
     assert report.findings[0].cause == "environment.observation-not-finite"
+
+
+class EndsAfterThree(gymnasium.Wrapper):
+    """Ends episodes after three steps, which a Monitor inside does not see."""
+
+    def reset(self, **kwargs):
+        self.steps = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward, _, truncated, info = self.env.step(action)
+        return observation, reward, self.steps == 3, truncated, info
+
+
+@pytest.mark.parametrize("name", ["PPO", "SAC"])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_episodes_that_nobody_reports_are_counted(name, normalised, tmp_path):
+    env, settings = CASES[name]
+    venv = make_vec_env(env, 1, seed=0, wrapper_class=EndsAfterThree)
+    venv = VecNormalize(venv) if normalised else venv
+    model = getattr(sb3, name)("MlpPolicy", venv, seed=0, policy_kwargs=dict(SMALL), **settings)
+    watched(model, 400, tmp_path)
+    history = read(tmp_path)
+    assert (history.points("rollout/ep_len_mean")[1] == 3).all()
+    returns = history.points("rollout/ep_rew_mean")[1]
+    assert (returns == 3).all() if name == "PPO" else (returns < -1).all()
+
+
+def test_episodes_that_are_reported_are_not_counted_twice(tmp_path):
+    model = make("PPO")
+    watched(model, 400, tmp_path)
+    reported = np.mean([episode["l"] for episode in model.ep_info_buffer])
+    assert read(tmp_path).points("rollout/ep_len_mean")[1][-1] == pytest.approx(reported)
 
 
 def test_rewards_are_told_from_the_values_of_cut_episodes():

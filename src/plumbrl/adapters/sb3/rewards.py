@@ -14,8 +14,8 @@ class Rewards:
         seen: What an earlier part of the training saw since its last row.
     """
 
-    def __init__(self, seen: tuple[float | None, bool, bool] = (None, False, False)) -> None:
-        self._first, self._paid, self._varied = seen
+    def __init__(self, seen: tuple[float | None, bool, bool] | None = None) -> None:
+        self._first, self._paid, self._varied = seen or (None, False, False)
 
     @property
     def seen(self) -> tuple[float | None, bool, bool]:
