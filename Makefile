@@ -36,6 +36,7 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/resume.py
 	$(BIN)/python benchmarks/published_task.py
 	$(BIN)/python benchmarks/watch.py
+	$(BIN)/python benchmarks/diagnose.py
 	$(BIN)/python benchmarks/healthy.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/plotting.py

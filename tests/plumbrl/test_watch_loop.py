@@ -15,7 +15,7 @@ from torch import nn
 
 import plumbrl
 from plumbrl import Watch
-from plumbrl.adapters.loop.episodes import Episodes
+from plumbrl.adapters.episodes import Episodes
 from plumbrl.adapters.loop.names import numbers_of
 from plumbrl.errors import UserError
 from plumbrl.monitor.monitor import AlertError
@@ -433,6 +433,34 @@ def test_episodes_go_on_from_rollout_to_rollout(share):
     assert len(episodes._ended) == len(expected)
     if expected:
         np.testing.assert_allclose(np.array(episodes._ended), np.array(expected), atol=1e-12)
+
+
+def test_episodes_go_on_after_an_interruption():
+    rng = np.random.default_rng(4)
+    rewards, ends = rng.normal(size=(40, 2)), rng.random((40, 2)) < 0.2
+    first, whole = Episodes(), Episodes()
+    whole.take(rewards, ends)
+    first.take(rewards[:17], ends[:17])
+    resumed = Episodes(json.loads(json.dumps(first.state)))
+    resumed.take(rewards[17:], ends[17:])
+    assert resumed.numbers() == pytest.approx(whole.numbers())
+    assert Episodes(Episodes().state).numbers() == {}
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_a_reward_that_is_always_the_same_is_named(varied):
+    """Each step costs 1, and each episode lasts as long as the others."""
+    watch = watch_of(total_timesteps=40 * 512)
+    ends = np.zeros((T, B))
+    ends[T // 2 - 1 :: T // 2] = 1
+    for update in range(40):
+        rewards = -np.ones((T, B))
+        if varied:
+            rewards[0], rewards[1] = -1.5, -0.5
+        watch.rollout(step=(update + 1) * 512, **rollout(update, rewards=rewards, dones=ends))
+        watch.update()
+    named = "reward.constant" in {found.cause for found in watch.close().findings}
+    assert named is not varied
 
 
 def test_episodes_that_are_told_replace_those_of_the_rewards():

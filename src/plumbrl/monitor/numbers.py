@@ -37,6 +37,7 @@ def of_rollout(rollout: Rollout) -> Numbers:
             **_described("value", r.values, "mean", "std", "min", "max"),
             **_described("value/target", r.returns, "mean", "std", "min", "max"),
             **_described("advantage", r.advantages, "mean", "std", "abs_max", "kurtosis"),
+            **_paid(r.rewards),
             "data/reward_snr": _over(abs(r.rewards.mean()), r.rewards.std()),
             "value/explained_variance": value.explained_variance(
                 r.values.ravel(), r.returns.ravel()
@@ -53,6 +54,14 @@ def of_rollout(rollout: Rollout) -> Numbers:
             **_of_actions(r),
         }
     )
+
+
+def _paid(rewards: Array) -> Numbers:
+    """Whether rewards say anything, as far as these show it."""
+    return {
+        "data/rewarded": float(rewards.any()),
+        "data/reward_varies": float((rewards != rewards.flat[0]).any()),
+    }
 
 
 def _of_actions(r: Rollout) -> Numbers:
@@ -116,6 +125,7 @@ def of_draw(draw: Draw) -> Numbers:
     first = d.q_values[:, 0]
     numbers = {
         **_described("data/reward", d.rewards, "mean", "std", "min", "max"),
+        **_paid(d.rewards),
         **_described("value/q", first, "mean", "min", "max"),
         "value/outside_feasible": _outside(d),
     }

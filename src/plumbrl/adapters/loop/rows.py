@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from plumbrl.adapters.episodes import Episodes
 from plumbrl.adapters.loop.arrays import arrays_of, draw_of, first_bad, rollout_of
-from plumbrl.adapters.loop.episodes import Episodes
 from plumbrl.adapters.loop.names import first_broken, numbers_of
 from plumbrl.adapters.loop.policy import of_noise, of_ratio, with_entropy
 from plumbrl.errors import UserError

@@ -12,8 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
+from plumbrl.adapters.episodes import Episodes
 from plumbrl.adapters.gpu import gpu_numbers
-from plumbrl.adapters.sb3.episodes import Episodes
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.sb3.rewards import Rewards
@@ -62,8 +62,7 @@ class Watch(BaseCallback):
         self._beginnings: Beginnings | None = None
         self._saved: Any = None
         self._rewards = Rewards()
-        self._episodes: Episodes | None = None
-        self._saved_episodes: Any = None
+        self._counted: Episodes | None = Episodes()
         self.failure = ""
 
     def report(self, findings: Sequence[Finding] = (), checks: Sequence[Check] = ()) -> Report:
@@ -89,14 +88,14 @@ class Watch(BaseCallback):
             "means": self._means,
             "beginnings": beginnings,
             "rewards": self._rewards.seen,
-            "episodes": self._episodes and self._episodes.state,
+            "counted": self._counted and self._counted.state,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on from an earlier part of the training."""
         self._at, self._first_norm = saved["at"], saved["first_norm"]
         self._means, self._saved = saved["means"], saved["beginnings"]
-        self._rewards, self._saved_episodes = Rewards(saved.get("rewards")), saved.get("episodes")
+        self._rewards, self._counted = Rewards(saved.get("rewards")), Episodes(saved.get("counted"))
 
     def _on_training_start(self) -> None:
         model: Any = self.model
@@ -104,8 +103,6 @@ class Watch(BaseCallback):
         total = self._monitor.history.facts.total_timesteps or model._total_timesteps
         least = LEAST_ON_POLICY if self._on_policy else LEAST_OFF_POLICY
         self._every = self._given or max(least, total // ROWS)
-        if not model.ep_info_buffer:
-            self._episodes = Episodes(self.training_env, self._saved_episodes)
         if hasattr(model, "replay_buffer") and model._vec_normalize_env is None:
             self._beginnings = Beginnings(model.gamma, model.n_envs)
             if self._saved is not None:
@@ -124,7 +121,7 @@ class Watch(BaseCallback):
             if not isfinite(part.sum()) and not np.isfinite(part).all():  # a sum may overflow
                 self._guarded(partial(self._no_number, "observation", part))
         self._rewards.tell(rewards)
-        if self._episodes is not None and rewards is not None and not self.failure:
+        if self._counted is not None and rewards is not None and not self.failure:
             self._guarded(self._count)
         if self._beginnings is not None and not self.failure:
             self._guarded(self._remember)
@@ -140,11 +137,21 @@ class Watch(BaseCallback):
             self._monitor.row(self.num_timesteps, len(self._monitor), numbers, where)
 
     def _count(self) -> None:
-        """Count episodes ourselves until it is known that somebody reports them."""
-        if self._episodes is not None:
-            self._episodes.tell(self.locals["rewards"], self.locals["dones"])
-            if self.model.ep_info_buffer:
-                self._episodes = None
+        """Count episodes ourselves until SB3's Monitor reports one."""
+        if self.model.ep_info_buffer:
+            self._counted = None
+        elif self._counted is not None:
+            normaliser = unwrap_vec_normalize(self.training_env)
+            given = normaliser.get_original_reward() if normaliser else self.locals["rewards"]
+            self._counted.take(given[None].astype(np.float64), self.locals["dones"][None])
+
+    def _ended(self) -> Episodes:
+        """Return the episodes that ended last, as SB3 knows them if it does."""
+        if not self.model.ep_info_buffer:
+            return self._counted or Episodes()
+        known, reported = Episodes(), list(self.model.ep_info_buffer)
+        known.tell([episode["r"] for episode in reported], [episode["l"] for episode in reported])
+        return known
 
     def _remember(self) -> None:
         local, beginnings = self.locals, self._beginnings
@@ -254,18 +261,7 @@ class Watch(BaseCallback):
         """Return what SB3 has logged for this update, and the episodes that ended last."""
         values = self.model.logger.name_to_value
         found = {k: float(v) for k, v in values.items() if _is_number(v) and _wanted(k)}
-        episodes = self.model.ep_info_buffer or (self._episodes and self._episodes.ended)
-        if episodes:
-            returns = np.array([episode["r"] for episode in episodes], dtype=np.float64)
-            lengths = np.array([episode["l"] for episode in episodes], dtype=np.float64)
-            found |= {
-                "rollout/ep_rew_mean": float(returns.mean()),
-                "rollout/ep_rew_std": float(returns.std()),
-                "rollout/ep_len_mean": float(lengths.mean()),
-                "rollout/ep_len_std": float(lengths.std()),
-                "rollout/ep_len_min": float(lengths.min()),
-                "rollout/ep_len_max": float(lengths.max()),
-            }
+        found |= self._ended().numbers()
         if getattr(self.model, "exploration_schedule", None) is not None:
             found["rollout/exploration_rate"] = float(self.model.exploration_rate)  # type: ignore[attr-defined]
         return found

@@ -1,4 +1,4 @@
-"""Episodes of a hand-written loop: told by it, or taken from its rewards."""
+"""Episodes that ended last: told by who knows them, or taken from rewards."""
 
 from collections import deque
 from typing import Any
@@ -11,18 +11,30 @@ from plumbrl.errors import UserError
 Array = np.ndarray
 LAST = 100
 """Ended episodes that a row is about, as in SB3."""
+State = tuple[list[tuple[float, float]], tuple[list[float], list[float]] | None]
 
 
 class Episodes:
-    """Returns and lengths of the episodes that ended last."""
+    """Returns and lengths of the episodes that ended last.
 
-    def __init__(self) -> None:
-        self._ended: deque[tuple[float, float]] = deque(maxlen=LAST)
+    Args:
+        saved: What `state` returned in an earlier part of a training.
+    """
+
+    def __init__(self, saved: State | None = None) -> None:
+        ended, going = saved or ([], None)
+        self._ended: deque[tuple[float, float]] = deque(ended, LAST)
         self._told = False
-        self._open: tuple[Array, Array] | None = None
+        self._open = None if going is None else (np.array(going[0]), np.array(going[1]))
+
+    @property
+    def state(self) -> State:
+        """What a resumed training needs, plain data: episodes that ended, sums of the others."""
+        going = self._open and (self._open[0].tolist(), self._open[1].tolist())
+        return list(self._ended), going
 
     def tell(self, returns: Any, lengths: Any = None) -> None:
-        """Take episodes as the loop knows them; nothing is taken from rewards from then on.
+        """Take episodes as somebody knows them; nothing is taken from rewards from then on.
 
         Raises:
             UserError: There are more of the one than of the other.
