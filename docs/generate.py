@@ -19,6 +19,7 @@ LOOKS = {
     "value": "{}",
     "size": "size of {}",
     "growth": f"{{}} over the median of the {WINDOW} rows before",
+    "start": "{} at the start",
     "share of start": "{} over what it was at the start",
     "median": f"median of the last {WINDOW} rows of {{}}",
 }

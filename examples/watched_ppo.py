@@ -168,6 +168,7 @@ def main(args: Args) -> plumbrl.Watch:
             advantages=advantages,
             returns=returns,
             dones=rollout["done"],
+            observations=rollout["obs"],
             actions=rollout["action"],
             log_probs=rollout["logprob"],
         )

@@ -447,6 +447,40 @@ def test_episodes_go_on_after_an_interruption():
     assert Episodes(Episodes().state).numbers() == {}
 
 
+def acting(acts, noise=0.0, scale=1.0, updates=12, valid=False):
+    """Causes named in a loop whose observations follow its actions, or do not."""
+    rng = np.random.default_rng(0)
+    watch = watch_of(total_timesteps=updates * 512, actions=3)
+    for update in range(updates):
+        actions = rng.integers(0, 3, (T, B))
+        pushes = np.concatenate([np.zeros((1, B)), actions[:-1] * acts])
+        position = rng.normal(size=(T, B)).cumsum(axis=0)
+        seen = np.stack([scale * position, pushes + rng.normal(size=(T, B))], axis=-1)
+        told = rollout(update, observations=seen, actions=actions, rewards=-np.abs(position))
+        told["rewards"] = told["rewards"] + noise * rng.normal(size=(T, B))
+        if valid:
+            told["valid"] = rng.random((T, B)) < 0.9
+        watch.rollout(step=(update + 1) * 512, **told)
+        watch.update()
+    return {found.cause for found in watch.close().findings}
+
+
+@pytest.mark.parametrize("valid", [False, True])
+def test_what_single_steps_say_of_the_environment(valid):
+    causes = {"environment.action-ignored", "reward.random"}
+    causes |= {"environment.observation-scales-differ"}
+    assert not causes & acting(1.0, valid=valid)
+    assert causes & acting(0.0, valid=valid) == {"environment.action-ignored"}
+    assert causes & acting(1.0, noise=100.0, valid=valid) == {"reward.random"}
+    huge = acting(1.0, scale=1e3, valid=valid)
+    assert causes & huge == {"environment.observation-scales-differ"}
+
+
+def test_observations_of_another_shape_are_refused():
+    with pytest.raises(UserError, match=r"observations has shape \(3, 8, 2\)"):
+        watch_of().rollout(step=512, **rollout(observations=np.zeros((3, B, 2))))
+
+
 @pytest.mark.parametrize("varied", [False, True])
 def test_a_reward_that_is_always_the_same_is_named(varied):
     """Each step costs 1, and each episode lasts as long as the others."""

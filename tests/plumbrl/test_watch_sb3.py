@@ -134,6 +134,42 @@ class NoReward(gymnasium.Wrapper):
         return observation, 1.0, terminated, truncated, info
 
 
+class Ignored(gymnasium.ActionWrapper):
+    """The first action for every other, or none at all."""
+
+    def action(self, action):
+        return np.zeros_like(action)
+
+
+class Noisy(gymnasium.RewardWrapper):
+    """A hundred times as much noise as reward."""
+
+    rng = np.random.default_rng(0)
+
+    def reward(self, reward):
+        return float(reward + 1000 * self.rng.normal())
+
+
+class OneIsHuge(gymnasium.ObservationWrapper):
+    """Kilometres beside metres per second."""
+
+    def observation(self, observation):
+        return observation * np.array([10_000, *np.ones(len(observation) - 1)], np.float32)
+
+
+class EndsAfterThree(gymnasium.Wrapper):
+    """Ends episodes after three steps, which a Monitor inside does not see."""
+
+    def reset(self, **kwargs):
+        self.steps = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward, _, truncated, info = self.env.step(action)
+        return observation, reward, self.steps == 3, truncated, info
+
+
 def shared_critics(model):
     model.policy.critic.q_networks[1] = model.policy.critic.q_networks[0]
     target = model.policy.critic_target
@@ -204,6 +240,19 @@ FAULTS = {
         "PPO", {"clip_range": 0.005, "learning_rate": 1e-5}, nothing, None,
         {"configuration.clip-range-tiny"}),
 }  # fmt: skip
+FAULTS |= {
+    "actions ignored": ("PPO", {}, nothing, Ignored, {"environment.action-ignored"}),
+    "actions ignored, from replay": ("SAC", {}, nothing, Ignored, {"environment.action-ignored"}),
+    "actions ignored by a Q-network": (
+        "DQN", {}, nothing, Ignored, {"environment.action-ignored"}),
+    "noise for reward": ("PPO continuous", {}, nothing, Noisy, {"reward.random"}),
+    "one huge observation": (
+        "PPO", {}, nothing, OneIsHuge, {"environment.observation-scales-differ"}),
+    "one huge observation, from replay": (
+        "SAC", {}, nothing, OneIsHuge, {"environment.observation-scales-differ"}),
+    "episodes of three steps": (
+        "PPO continuous", {}, nothing, EndsAfterThree, {"environment.episodes-end-at-once"}),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -237,19 +286,6 @@ def test_an_observation_that_is_no_number_is_named_before_it_ends_the_training(n
     report = diagnose(tmp_path / "run")
     assert report.verdict == "BROKEN"
     assert report.findings[0].cause == "environment.observation-not-finite"
-
-
-class EndsAfterThree(gymnasium.Wrapper):
-    """Ends episodes after three steps, which a Monitor inside does not see."""
-
-    def reset(self, **kwargs):
-        self.steps = 0
-        return self.env.reset(**kwargs)
-
-    def step(self, action):
-        self.steps += 1
-        observation, reward, _, truncated, info = self.env.step(action)
-        return observation, reward, self.steps == 3, truncated, info
 
 
 @pytest.mark.parametrize("name", ["PPO", "SAC"])

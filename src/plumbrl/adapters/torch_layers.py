@@ -50,9 +50,12 @@ def numbers(found: dict[str, torch.Tensor]) -> dict[str, float]:
     layers = [layer for layer in layers if len(layer) > 1 and np.isfinite(layer).all()]
     if not layers:
         return {}
-    return {
+    found_in = {
         "network/dormant": max(network.dormant_share(layer) for layer in layers),
         "network/dead": max(network.dead_share(layer) for layer in layers),
-        "network/saturated": max(network.saturated_share(layer) for layer in layers),
         "network/effective_rank": float(network.effective_rank(layers[-1])),
     }
+    bounded = [layer for layer in layers if np.abs(layer).max() <= 1]  # by tanh
+    if bounded:
+        found_in["network/saturated"] = max(map(network.saturated_share, bounded))
+    return found_in

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from plumbrl.metrics import distributions, policy, value
-from plumbrl.snapshots.numbers import Change, Draw, Rollout, starts_of
+from plumbrl.metrics import distributions, policy, steps, value
+from plumbrl.snapshots.numbers import Change, Draw, Rollout, Steps, starts_of
 
 Array = np.ndarray
 Numbers = dict[str, float]
@@ -76,6 +76,20 @@ def _of_actions(r: Rollout) -> Numbers:
         "policy/saturation_max": _largest(policy.saturation(flat, low, high)),
         "policy/roughness": policy.action_roughness(actions, ends, low, high),
     }
+
+
+def of_steps(some: Steps | None) -> Numbers:
+    """Return what single steps say of the environment; nothing without steps."""
+    if some is None:
+        return {}
+    before, after = some.observations, some.next_observations
+    return known(
+        {
+            "data/observation_spread": steps.observation_spread(before),
+            "data/action_chance": steps.action_chance(before, some.actions, after),
+            "data/reward_chance": steps.reward_chance(before, some.actions, after, some.rewards),
+        }
+    )
 
 
 def of_change(change: Change) -> Numbers:

@@ -60,6 +60,9 @@ def columns_of(history: History) -> Columns:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             each = columns["rollout/ep_rew_mean"] / columns["rollout/ep_len_mean"]
         columns["rollout/reward_per_step"] = np.abs(each)
+    if "rollout/ep_len_mean" in columns and history.facts.max_episode_steps:
+        of_limit = columns["rollout/ep_len_mean"] / history.facts.max_episode_steps
+        columns["rollout/ep_len_of_limit"] = of_limit
     if "train/entropy_loss" in columns:
         columns["classic/entropy"] = -columns["train/entropy_loss"]
     if "value/target_min" in columns and "value/target_max" in columns:

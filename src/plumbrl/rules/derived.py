@@ -92,10 +92,13 @@ def filled(values: Array) -> Array:
 
 
 def share_of_start(values: Array) -> Array:
-    """Return each value over the median of the first three known ones, (n,)."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return np.full(len(values), np.nan)
-    start = float(np.median(known[:3])) if len(known) >= 3 else np.nan
+    """Return each value over that of the start, (n,); NaN where that is 0 or not known."""
+    first = start(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(start != 0, values / start, np.nan)
+        return np.where(first != 0, values / first, np.nan)
+
+
+def start(values: Array) -> float:
+    """Return the median of the first three known values; NaN if there are fewer."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known[:3])) if len(known) >= 3 else np.nan

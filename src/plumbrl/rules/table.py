@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from plumbrl.findings import Severity
 from plumbrl.history import Facts
 from plumbrl.metrics.trends import growth, trailing_median
-from plumbrl.rules.derived import share_of_start
+from plumbrl.rules.derived import share_of_start, start
 from plumbrl.rules.rule import Array, Columns, Rule, Verdicts
 from plumbrl.shipped import table as shipped_table
 
@@ -45,11 +45,12 @@ class Entry(BaseModel):
     metric: str
     over: str | None = None
     """Divide the metric by this one."""
-    look: Literal["value", "size", "growth", "share of start", "median"] = Field(
+    look: Literal["value", "size", "growth", "start", "share of start", "median"] = Field(
         "value", alias="as"
     )
     """`size` is the absolute value, `growth` the value over the median of the 20 rows before,
-    `share of start` over its first rows, `median` the median of the last 20 rows."""
+    `start` that of its first rows, `share of start` the value over it, `median` the median of the
+    last 20 rows."""
     above: float | Band | None = None
     below: float | Band | None = None
     and_above: dict[str, float] = {}
@@ -133,6 +134,8 @@ def _seen(entry: Entry, columns: Columns) -> Array:
             values = values / columns[entry.over]
     if entry.look == "growth":
         return growth(np.abs(values), WINDOW)
+    if entry.look == "start":
+        return np.full(len(values), start(values))
     if entry.look == "share of start":
         return share_of_start(values)
     if entry.look == "median":

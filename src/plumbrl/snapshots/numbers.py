@@ -1,4 +1,4 @@
-"""What metrics are computed from: a rollout, what an update made of it, or a draw from a replay."""
+"""What metrics are computed from: a rollout, what an update made of it, a draw from a replay."""
 
 from dataclasses import dataclass
 
@@ -105,6 +105,23 @@ class Draw:
     alpha: float = 0.0
     episode_q: Array | None = None
     episode_returns: Array | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Some `n` steps of an environment, none of them across the end of an episode.
+
+    Attributes:
+        observations: As the policy got them, (n, D).
+        actions: (n, A); of discrete ones, a column for each but the first.
+        rewards: As they enter the targets, (n,).
+        next_observations: (n, D).
+    """
+
+    observations: Array
+    actions: Array
+    rewards: Array
+    next_observations: Array
 
 
 def starts_of(episode_ends: Array) -> Array:

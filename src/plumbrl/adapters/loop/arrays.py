@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from plumbrl.adapters.steps import steps_of, steps_of_rollout
 from plumbrl.errors import UserError
-from plumbrl.snapshots.numbers import Bounds, Draw, Rollout
+from plumbrl.history import Facts
+from plumbrl.snapshots.numbers import Bounds, Draw, Rollout, Steps
 
 Array = np.ndarray
 NEEDED = ("rewards", "values", "advantages", "returns", "dones")
@@ -56,10 +58,11 @@ def arrays_of(given: Mapping[str, Any]) -> dict[str, Array]:
     for key in STEP_BY_STEP:
         if key in found and found[key].shape != shape:
             raise _misfit(key, found[key].shape, shape)
-    if "actions" in found and found["actions"].shape[:2] != shape:
-        found["actions"] = np.expand_dims(np.atleast_1d(found["actions"]), 1)
-        if found["actions"].shape[:2] != shape:
-            raise _misfit("actions", np.shape(given["actions"]), shape)
+    for key in {"actions", "observations"} & set(found):
+        if found[key].shape[:2] != shape:
+            found[key] = np.expand_dims(np.atleast_1d(found[key]), 1)
+        if found[key].shape[:2] != shape:
+            raise _misfit(key, np.shape(given[key]), shape)
     if "next_done" in found:
         found["dones"] = _ends(found["dones"], found.pop("next_done"))
     return found
@@ -71,7 +74,7 @@ def rollout_of(found: Mapping[str, Array], gamma: float, bounds: Bounds | None) 
     Environments may have lost differently many, so that all are cut at the front to as many steps
     as the shortest has.
     """
-    parts = {key: part for key, part in found.items() if key != "valid"}
+    parts = {key: part for key, part in found.items() if key not in ("valid", "observations")}
     if "valid" in found:
         parts = _cut(parts, found["valid"] > 0)
     rewards = parts["rewards"]
@@ -88,6 +91,28 @@ def rollout_of(found: Mapping[str, Array], gamma: float, bounds: Bounds | None) 
         gamma=gamma,
         bounds=bounds if "actions" in parts else None,
     )
+
+
+def steps_in(found: Mapping[str, Array], facts: Facts, step: float) -> Steps | None:
+    """Return some steps of a rollout; None where observations or actions were not told.
+
+    Args:
+        found: Its parts, see `arrays_of`.
+        facts: Of the run.
+        step: Timesteps so far; decides which steps.
+    """
+    if "observations" not in found or "actions" not in found:
+        return None
+    ends = (found["dones"] > 0) | (found.get("valid", np.ones(1)) <= 0)
+    seen, rng = {"": found["observations"]}, np.random.default_rng(int(step))
+    return steps_of_rollout(seen, found["actions"], found["rewards"], ends, facts.actions, rng)
+
+
+def steps_drawn(given: Mapping[str, Any], facts: Facts) -> Steps | None:
+    """Return the steps of a batch, see `Watch.batch`."""
+    names = ("observations", "actions", "rewards", "next_observations")
+    before, actions, rewards, after = (array(name, given[name]) for name in names)
+    return steps_of({"": before}, actions, rewards, {"": after}, facts.actions)
 
 
 def draw_of(given: Mapping[str, Any], gamma: float) -> Draw:

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from plumbrl.adapters.episodes import Episodes
-from plumbrl.adapters.loop.arrays import arrays_of, draw_of, first_bad, rollout_of
+from plumbrl.adapters.loop.arrays import (
+    arrays_of,
+    draw_of,
+    first_bad,
+    rollout_of,
+    steps_drawn,
+    steps_in,
+)
 from plumbrl.adapters.loop.names import first_broken, numbers_of
 from plumbrl.adapters.loop.policy import of_noise, of_ratio, with_entropy
 from plumbrl.errors import UserError
@@ -45,6 +52,7 @@ class Rows:
         self._look: Any = None
         self._rollout: tuple[float, Numbers, str] | None = None
         self._batch: dict[str, Any] = {}
+        self._moved: Mapping[str, Any] = {}
         self._samples = 0
         self._at = self._last = self._from = self._step = 0.0
         self._first_norm: float | None = None
@@ -65,6 +73,7 @@ class Rows:
         bad = first_bad(found, "rollout")
         rollout = None if bad else rollout_of(found, self._gamma(), self._bounds)
         numbers = {} if rollout is None else named.of_rollout(rollout)
+        numbers |= {} if bad else named.of_steps(steps_in(found, self._facts, step))
         if "value/explained_variance" in numbers:
             numbers["train/explained_variance"] = numbers["value/explained_variance"]
         numbers["time/actor_per_second"] = found["rewards"].size / max(now - self._clock, 1e-9)
@@ -95,9 +104,9 @@ class Rows:
 
     def drawn(self, given: Mapping[str, Any]) -> None:
         """Keep a batch for the row that comes next, unless its update brings another."""
-        names = {"predictions": "q_values", "rewards": "rewards", "terminal": "terminal",
-                 "targets": "targets"}  # fmt: skip
-        self._batch = {ours: given[name] for name, ours in names.items()}
+        names = ("rewards", "terminal", "targets")
+        self._batch = {"q_values": given["predictions"], **{name: given[name] for name in names}}
+        self._moved = given
 
     def learned(self, step: float | None, given: Mapping[str, Any]) -> list[Finding]:
         """Take what was logged after learning from a replay buffer, and return what was raised."""
@@ -125,7 +134,10 @@ class Rows:
         draw = draw_of(given, self._gamma())
         parts = {"q_values": draw.q_values, "rewards": draw.rewards, "targets": draw.targets}
         bad = first_bad({k: v for k, v in parts.items() if v is not None}, "draw")
-        return ({} if bad else named.of_draw(draw)), bad
+        if bad:
+            return {}, bad
+        moved = named.of_steps(steps_drawn(self._moved, self._facts)) if self._moved else {}
+        return named.of_draw(draw) | moved, bad
 
     def _row(self, step: float, seen: Numbers, given: Mapping[str, Any], bad: str) -> list[Finding]:
         looked, worse = self._look.finish() if self._look else ({}, "")

@@ -149,6 +149,7 @@ class Watch:
         returns: Any,
         dones: Any,
         next_done: Any = None,
+        observations: Any = None,
         actions: Any = None,
         log_probs: Any = None,
         valid: Any = None,
@@ -164,6 +165,8 @@ class Watch:
             dones: Whether step t was the last of its episode.
             next_done: Where `dones` are CleanRL's, which say that of the step before: the flag
                 after the last step, (B,).
+            observations: As the policy got them, (T, B, ...): whether actions do anything is
+                asked of them.
             actions: As the policy chose them, (T, B, ...).
             log_probs: Of these actions.
             valid: Steps to be looked at. Gymnasium's next-step autoreset makes one step after the
@@ -174,7 +177,7 @@ class Watch:
         """
         given = {"rewards": rewards, "values": values, "advantages": advantages}
         given |= {"returns": returns, "dones": dones, "next_done": next_done, "valid": valid}
-        given |= {"actions": actions, "log_probs": log_probs}
+        given |= {"observations": observations, "actions": actions, "log_probs": log_probs}
         self._guarded(lambda: self._rolled(number("step", step), given), None)
 
     def _rolled(self, step: float, given: dict[str, Any]) -> None:

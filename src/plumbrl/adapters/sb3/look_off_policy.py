@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 
 from plumbrl.adapters.sb3.critics import Learner, why_unseen
 from plumbrl.adapters.sb3.untouched import untouched
+from plumbrl.adapters.steps import steps_of
 from plumbrl.adapters.torch_layers import activations
 from plumbrl.adapters.torch_layers import numbers as layer_numbers
 from plumbrl.adapters.torch_update import UpdateWatch, first_not_finite
 from plumbrl.metrics import value
 from plumbrl.monitor import numbers as named
-from plumbrl.snapshots.numbers import Draw
+from plumbrl.snapshots.numbers import Draw, Steps
 
 Array = np.ndarray
 Numbers = dict[str, float]
@@ -138,6 +140,7 @@ class OffPolicyLook:
             self.numbers["data/non_finite"] = 1.0
             return
         self.numbers |= named.of_draw(draw) | layer_numbers(found)
+        self.numbers |= named.of_steps(self._steps(batch))
         if self._learner is not None:
             followed = [_array(t) for t in self._learner.followed().values()]
             following = [_array(t) for t in self._learner.following().values()]
@@ -161,6 +164,12 @@ class OffPolicyLook:
             episode_q=q_begin,
             episode_returns=returns,
         )
+
+    def _steps(self, batch: Any) -> Steps | None:
+        before, after = _parts(batch.observations), _parts(batch.next_observations)
+        space = self._model.action_space
+        count = int(space.n) if isinstance(space, spaces.Discrete) else None
+        return steps_of(before, _array(batch.actions), _array(batch.rewards), after, count)
 
     def _drawn(self) -> Any:
         """Draw transitions; the global random state is put back."""
@@ -228,6 +237,11 @@ class OffPolicyLook:
 
 def _trainable(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _parts(observations: Any) -> dict[str, Array]:
+    parts = observations if isinstance(observations, dict) else {"": observations}
+    return {key: part.detach().cpu().numpy() for key, part in parts.items()}
 
 
 def _row(observations: Any, i: int) -> Any:

@@ -10,12 +10,13 @@ from plumbrl.adapters.sb3.beside import Beside
 from plumbrl.adapters.sb3.facts import bounds_of
 from plumbrl.adapters.sb3.on_policy import named_parts
 from plumbrl.adapters.sb3.untouched import untouched
+from plumbrl.adapters.steps import steps_of_rollout
 from plumbrl.adapters.torch_layers import activations
 from plumbrl.adapters.torch_layers import numbers as layer_numbers
 from plumbrl.adapters.torch_update import UpdateWatch, first_not_finite
 from plumbrl.metrics import gradients
 from plumbrl.monitor import numbers as named
-from plumbrl.snapshots.numbers import Change, Rollout
+from plumbrl.snapshots.numbers import Change, Rollout, Steps
 from plumbrl.snapshots.trace import last_episode
 
 Array = np.ndarray
@@ -53,6 +54,8 @@ class OnPolicyLook:
         self.trace = last_episode(rollout, begins, model.num_timesteps)
         rng = np.random.default_rng([seed, model.num_timesteps])
         self._rows = _Rows(buffer, rng)
+        if not self.not_finite:
+            self.numbers |= named.of_steps(_steps(model, rollout, rng))
         if signal and not self.not_finite:
             self.numbers |= named.known({"policy/signal": self._rows.signal(model)})
         samples = rollout.rewards.size
@@ -180,6 +183,12 @@ def _rollout(model: Any, dones: Array) -> Rollout:
         gamma=model.gamma,
         bounds=bounds_of(model.action_space),
     )
+
+
+def _steps(model: Any, rollout: Rollout, rng: np.random.Generator) -> Steps | None:
+    seen, count = named_parts(model.rollout_buffer.observations), _count(model.action_space)
+    ends, rewards = rollout.episode_ends, rollout.rewards
+    return steps_of_rollout(seen, rollout.actions, rewards, ends, count, rng)
 
 
 def _bad_input(buffer: Any) -> str:

@@ -16,6 +16,7 @@ from plumbrl.rules.table import Entry, rules_of, table
 
 LOOKS = {
     "growth": "times the median of the 20 rows before",
+    "start": "at the start",
     "share of start": "as a share of its start",
     "median": "median of 20 rows",
     "size": "size",
