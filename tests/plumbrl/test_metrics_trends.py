@@ -16,7 +16,6 @@ from plumbrl.metrics.trends import (
     growth,
     last_peak,
     mann_kendall,
-    plateau_since,
     theil_sen,
     trailing_median,
 )
@@ -213,47 +212,6 @@ def test_gain_covers_the_truth_about_as_often_as_promised(phi):
     rising = [gain(correlated(rng, 300, phi) + np.linspace(0, 4, 300)) for _ in range(30)]
     assert np.mean([g.low > 0 for g in rising]) > 0.9
     assert gain(np.arange(60.0) % 7) == gain(np.arange(60.0) % 7)
-
-
-def curves(shape, phi, rng, n=200, noise=0.4):
-    t = np.arange(n)
-    clean = {
-        "flat": 0 * t, "rising": t / 20, "levels out": np.minimum(t, 80) / 20,
-        "saturates": 5 - 5 * np.exp(-t / 40),
-    }[shape]  # fmt: skip
-    return t * 2048, clean + noise * correlated(rng, n, phi)
-
-
-@pytest.mark.parametrize("phi", [0.0, 0.5])
-@pytest.mark.parametrize("noise", [0.05, 0.4])
-@pytest.mark.parametrize(
-    ("shape", "low", "high"), [("flat", 0, 0), ("levels out", 60, 110), ("saturates", 60, 180)]
-)
-def test_plateaus_are_found_where_they_begin(shape, low, high, noise, phi):
-    rng = np.random.default_rng(3)
-    found = [plateau_since(*curves(shape, phi, rng, noise=noise)) / 2048 for _ in range(20)]
-    assert np.mean([low <= step <= high for step in found]) >= 0.85
-
-
-@pytest.mark.parametrize("phi", [0.0, 0.5])
-def test_what_still_rises_has_no_plateau(phi):
-    rng = np.random.default_rng(4)
-    found = [plateau_since(*curves("rising", phi, rng)) for _ in range(20)]
-    assert np.mean(np.isnan(found)) >= 0.9
-
-
-def test_plateaus_at_the_edges():
-    steps = np.arange(100.0)
-    assert plateau_since(steps + 7, np.ones(100)) == 7
-    assert np.isnan(plateau_since(steps, steps))
-    assert np.isnan(plateau_since(steps, 1 - np.exp(-steps / 30)))
-    assert plateau_since(steps, np.minimum(steps, 50)) == pytest.approx(50, abs=3)
-    assert np.isnan(plateau_since(steps[:19], np.ones(19)))
-    assert np.isnan(plateau_since(steps, np.full(100, np.nan)))
-    holes = np.where(steps % 3 == 0, np.nan, np.minimum(steps, 50))
-    assert plateau_since(steps, holes) == pytest.approx(50, abs=4)
-    with pytest.raises(ValueError, match="same shape"):
-        plateau_since(steps, steps[1:])
 
 
 @given(samples(HOLES))

@@ -447,7 +447,7 @@ def test_episodes_go_on_after_an_interruption():
     assert Episodes(Episodes().state).numbers() == {}
 
 
-def acting(acts, noise=0.0, scale=1.0, updates=12, valid=False):
+def acting(acts, noise=0.0, scale=1.0, updates=20, valid=False):
     """Causes named in a loop whose observations follow its actions, or do not."""
     rng = np.random.default_rng(0)
     watch = watch_of(total_timesteps=updates * 512, actions=3)
@@ -471,7 +471,7 @@ def test_what_single_steps_say_of_the_environment(valid):
     causes |= {"environment.observation-scales-differ"}
     assert not causes & acting(1.0, valid=valid)
     assert causes & acting(0.0, valid=valid) == {"environment.action-ignored"}
-    assert causes & acting(1.0, noise=100.0, valid=valid) == {"reward.random"}
+    assert causes & acting(1.0, noise=1e4, valid=valid) == {"reward.random"}
     huge = acting(1.0, scale=1e3, valid=valid)
     assert causes & huge == {"environment.observation-scales-differ"}
 

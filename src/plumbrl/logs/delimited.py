@@ -104,8 +104,9 @@ def _plain(lines: Sequence[str]) -> dict[str, Array] | None:
         text = text.replace(delimiter * 2, f"{delimiter}NaN{delimiter}")
     for word, of_json in WORDS_OF_JSON.items():
         text = text.replace(word, of_json) if word in text else text
+    text = text if delimiter == "," else text.replace(delimiter, ",")
     try:
-        values = np.array(from_json(text.replace(delimiter, ",")), dtype=np.float64)[1:-1]
+        values = np.array(from_json(text), dtype=np.float64)[1:-1]
     except (ValueError, TypeError, OverflowError):
         return None
     if values.shape != (len(rows) * len(names),):

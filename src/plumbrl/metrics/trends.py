@@ -14,8 +14,8 @@ from plumbrl.metrics.statistics import Interval
 
 FEWEST = 5
 """Points without which a mean over part of a curve is not trusted."""
-TAIL = 10
-"""Points that must follow a change before it is called a plateau."""
+POOLINGS = 8
+"""Of all blocks at once; each leaves half of those of a noisy curve."""
 
 
 @quiet
@@ -201,40 +201,6 @@ def gain(values: Array, share: float = 0.2) -> Interval:
 
 
 @quiet
-def plateau_since(steps: Array, values: Array) -> float:
-    """Return the step since when a curve has been flat.
-
-    The change point k at which a line before and a constant after leave the least squared error,
-    among those after which `mann_kendall` finds no trend (p >= 0.05); at least a tenth of the
-    curve, and 10 points, must follow. It counts only if what follows clearly differs from going on
-    as before: less the slope of the line before, it has a trend (p < 0.001, for k was chosen).
-
-    Args:
-        steps: Timesteps, increasing, (n,).
-        values: (n,).
-
-    Returns:
-        A step: the first one for a curve without a trend, be it that it never rose, rose within
-        its first tenth or fell back as far as it had risen. NaN where it still rises or falls at
-        the end, and for fewer than 20 points.
-
-    Raises:
-        ValueError: Shapes differ.
-    """
-    equal_shapes(steps=steps, values=values)
-    finite = np.isfinite(double(steps)) & np.isfinite(double(values))
-    x, y = _thinned(double(steps)[finite], 300), _thinned(double(values)[finite], 300)
-    n = len(y)
-    if n < 2 * TAIL:
-        return np.nan
-    if _flat(y):
-        return float(x[0])
-    ks = sorted(range(3, n - max(TAIL, n // 10) + 1), key=lambda k: _error(_off_both(y, k)))
-    k = next((k for k in ks if _flat(y[k:])), None)
-    return float(x[k]) if k is not None and _bends(y, k) else np.nan
-
-
-@quiet
 def last_peak(values: Array) -> tuple[int, float]:
     """Return the index of a curve's peak, and how much of the rise to it is lost at the end.
 
@@ -271,44 +237,33 @@ def _thinned(values: Array, most: int) -> Array:
 
 
 def _rising(y: Array) -> Array:
-    """Return the increasing curve of least squared error, by pooling what is out of order."""
-    totals: list[float] = []
-    counts: list[int] = []
-    for value in y.tolist():
-        total, count = value, 1
-        while totals and totals[-1] * count >= total * counts[-1]:
-            total, count = total + totals.pop(), count + counts.pop()
-        totals.append(total)
-        counts.append(count)
-    return np.repeat(np.array(totals) / counts, counts)
+    """Return the increasing curve of least squared error, by pooling what is out of order.
+
+    In whatever order: so most of it is done on all blocks at once, and the rest one by one.
+    """
+    totals, counts = y.astype(np.float64), np.ones(len(y))
+    for _ in range(POOLINGS):
+        means = totals / counts
+        starts = np.flatnonzero(np.concatenate([[True], means[1:] > means[:-1]]))
+        totals, counts = np.add.reduceat(totals, starts), np.add.reduceat(counts, starts)
+    return _pooled(totals, counts)
 
 
-def _off_line(y: Array) -> Array:
-    """Return the residuals of the least-squares line over time."""
-    t = np.arange(len(y)) - (len(y) - 1) / 2
-    centred = y - y.mean()
-    return centred - (t @ centred) / (t @ t) * t
+def _pooled(totals: Array, counts: Array) -> Array:
+    """Pool blocks until their means rise; return the mean of its block for every point."""
+    sums: list[float] = []
+    sizes: list[float] = []
+    for total, size in zip(totals.tolist(), counts.tolist(), strict=True):
+        while sums and sums[-1] * size >= total * sizes[-1]:
+            total, size = total + sums.pop(), size + sizes.pop()
+        sums.append(total)
+        sizes.append(size)
+    return np.repeat(np.array(sums) / sizes, np.array(sizes, dtype=int))
 
 
 def _error(residuals: Array) -> float:
     """Return the sum of squares."""
     return float(residuals @ residuals)
-
-
-def _off_both(y: Array, k: int) -> Array:
-    """Return the residuals of a line up to point k and a constant from there."""
-    return np.concatenate([_off_line(y[:k]), y[k:] - y[k:].mean()])
-
-
-def _flat(y: Array) -> bool:
-    """Return whether no trend is found; all equal is flat."""
-    return not mann_kendall(y)[1] < 0.05
-
-
-def _bends(y: Array, k: int) -> bool:
-    """Return whether the curve does not go on from point k as it came."""
-    slope = np.polyfit(np.arange(k), y[:k], 1)[0]
-    return mann_kendall(y[k:] - slope * np.arange(len(y) - k))[1] < 0.001
 
 
 def _block_means(
