@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 LAYERS = [
-    {"findings", "errors", "shipped", "timeout"},
+    {"findings", "errors", "forked", "shipped", "timeout"},
     {"metrics", "snapshots", "causes", "history"},
     {"rules", "oracles", "shaping", "curriculum"},
     {"monitor", "logs", "runs"},

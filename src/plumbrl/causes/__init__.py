@@ -17,7 +17,7 @@ from plumbrl.shipped import table as shipped_table
 class Cause(BaseModel):
     """An entry of the catalogue; its id is ``component.name``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     severity: Severity

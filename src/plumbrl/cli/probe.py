@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from plumbrl import forked
+
 
 @dataclass(frozen=True)
 class Options:
@@ -37,6 +39,7 @@ class Options:
 def run(args: list[str]) -> int:
     """Run the command; return its exit code."""
     options = tyro.cli(Options, prog="plumbrl probe", args=args)
+    forked.get_ready("plumbrl.probes.warm")  # its imports take longer than those that follow here
 
     from rich.console import Console
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from plumbrl import forked
 from plumbrl.errors import UserError, unknown
 from plumbrl.probes.catalogue import BASIC
 from plumbrl.probes.problem import Kind
@@ -10,7 +11,7 @@ from plumbrl.probes.report import ProbeReport, report
 from plumbrl.probes.suite import KINDS, run_suite
 from plumbrl.probes.target import as_factory, load, split
 from plumbrl.probes.trial import MakeTrainer, Trial
-from plumbrl.probes.workers import Task, get_ready, run_apart, run_here
+from plumbrl.probes.workers import WARM, Task, run_apart, run_here
 
 
 def probe(
@@ -57,7 +58,9 @@ def probe(
     named = make_trainer if isinstance(make_trainer, str) else ""
     if isinstance(make_trainer, str):
         split(make_trainer)
-        get_ready()  # the name is looked up where it is needed: nothing heavy is imported here
+        forked.get_ready(
+            WARM
+        )  # the name is looked up where it is needed: nothing heavy is imported here
         start = partial(run_apart, load, named, workers=workers)
     else:
         start = partial(run_here, as_factory(make_trainer))

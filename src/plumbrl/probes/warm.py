@@ -11,6 +11,7 @@ from importlib import import_module
 NEEDED = (
     "plumbrl.probes.trial",
     "torch._dynamo",
+    "numpy.ma",
     "plumbrl.adapters.sb3.factories",
     "plumbrl.adapters.sb3.subject",
 )

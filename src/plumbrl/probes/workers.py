@@ -1,21 +1,22 @@
 """Trials in processes of their own: two at a time, and none can hang or crash the rest."""
 
-import multiprocessing
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from plumbrl import forked
 from plumbrl.errors import UserError
 from plumbrl.probes.catalogue import problems
 from plumbrl.probes.problem import Kind
 from plumbrl.probes.trial import MakeTrainer, Trial, run_trial
 
+WARM = "plumbrl.probes.warm"
+"""Imported where trials are forked from."""
 GRACE = 15.0
 """Seconds beyond its time limit after which a process that does not answer is killed."""
 
@@ -29,16 +30,6 @@ class Task:
     seed: int
     budget: float = 1.0
     seconds: float = 60.0
-
-
-def get_ready() -> None:
-    """Begin the imports that trials need, in the process that theirs are forked from.
-
-    It returns at once; the first trial waits until they are done.
-    """
-    if _forks():
-        _context()
-        forkserver.ensure_running()
 
 
 def run_here(make_trainer: MakeTrainer, tasks: list[Task]) -> Iterator[Trial]:
@@ -62,7 +53,7 @@ def run_apart(
     Raises:
         UserError: There is nothing of that name.
     """
-    context: Any = _context()
+    context = forked.context(WARM)
     waiting, running = list(tasks), dict[Connection, tuple[Any, Task, float]]()
     try:
         while waiting or running:
@@ -82,19 +73,6 @@ def run_apart(
     finally:
         for process, _, _ in running.values():
             process.kill()
-
-
-def _context() -> Any:
-    """Fork from a clean server that has the heavy imports, where the system can; else spawn."""
-    if not _forks():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["plumbrl.probes.warm"])
-    return context
-
-
-def _forks() -> bool:
-    return "forkserver" in multiprocessing.get_all_start_methods()
 
 
 def _child(pipe: Connection, load: Callable[[str], MakeTrainer], spec: str, task: Task) -> None:
