@@ -1,6 +1,6 @@
 """The watch on real SB3 trainings: it sees faults by the names rules read, and leaves no trace."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from functools import cache
 
 import gymnasium
@@ -19,6 +19,7 @@ from plumbrl.adapters.sb3.look_off_policy import OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
 from plumbrl.adapters.sb3.rewards import Rewards
 from plumbrl.adapters.sb3.watch_model import watch
+from plumbrl.adapters.wrapping import wrapped
 from plumbrl.diagnosis import diagnose
 from plumbrl.logs import read
 from plumbrl.monitor.monitor import AlertError
@@ -84,6 +85,43 @@ def test_leaves_no_trace(name, tmp_path):
     assert np.isfinite(history["optimiser/update_ratio"]).all()
     assert callback.report().checks == diagnose(tmp_path).checks
     seen.save(tmp_path / "model.zip")  # nothing of the watch is in the model
+
+
+@pytest.mark.parametrize("name", ["DQN", "SAC", "TD3"])
+@pytest.mark.parametrize("learning_starts", [127, 128, 129, 150, 200])
+def test_a_row_before_learning_begins_disturbs_nothing(name, learning_starts):
+    """The row is due when nobody calls `train`, so that what stands before it must leave."""
+    often = {"target_update_interval": 10} if name == "DQN" else {}
+    model = make(name, learning_starts=learning_starts, **often)
+    callback = watched(model, learning_starts + 40)
+    assert not [check for check in callback.report().checks if check.verdict == "failed"]
+    assert "train" not in vars(model)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 4, 5])
+def test_a_learning_rate_that_ends_at_0_is_no_fault(steps):
+    """The last step of the actor, and in a short training the only one, is of size 0."""
+    model = make("TD3", learning_starts=60, policy_delay=2, learning_rate=lambda left: 1e-3 * left)
+    callback = watched(model, 60 + steps)
+    assert not [check for check in callback.report().checks if check.verdict == "failed"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)])
+def test_those_who_stand_before_a_function_may_leave_in_any_order(order):
+    class Owner:
+        def call(self, x):
+            return [x]
+
+    owner, stacks = Owner(), [ExitStack() for _ in range(3)]
+    for i, stack in enumerate(stacks):
+        stack.enter_context(wrapped(owner, "call", lambda original, x, i=i: [*original(x), i]))
+    there = {0, 1, 2}
+    for i in order:
+        assert owner.call("x") == ["x", *sorted(there)]
+        stacks[i].close()
+        there -= {i}
+    assert owner.call("x") == ["x"]
+    assert "call" not in vars(owner)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +285,7 @@ FAULTS |= {
         "DQN", {}, nothing, Ignored, {"environment.action-ignored"}),
     "noise for reward": ("PPO continuous", {}, nothing, Noisy, {"reward.random"}),
     "one huge observation": (
-        "PPO", {}, nothing, OneIsHuge, {"environment.observation-scales-differ"}),
+        "PPO", {"n_steps": 256}, nothing, OneIsHuge, {"environment.observation-scales-differ"}),
     "one huge observation, from replay": (
         "SAC", {}, nothing, OneIsHuge, {"environment.observation-scales-differ"}),
     "episodes of three steps": (

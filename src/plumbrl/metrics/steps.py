@@ -11,6 +11,8 @@ from plumbrl.metrics.arithmetic import Array, double, equal_shapes, quiet
 
 LEVELS = 10
 """Different values from which on a column is a measurement, not a flag."""
+FEWEST = 256
+"""Steps from which on standard deviations are those of the task, not of a moment of it."""
 USUAL = 0.5
 """Share of steps with one and the same reward from which on rewards are sparse."""
 
@@ -21,10 +23,11 @@ def observation_spread(observations: Array) -> float:
 
     At least 1. Healthy: below 100, of robots up to 120; 1 to 3 behind a normaliser. From 300 on a
     network hardly sees the smaller ones. Columns of at most 10 different values are left out: a
-    flag that is rarely set has a tiny spread. NaN if fewer than two columns are left.
+    flag that is rarely set has a tiny spread. NaN if fewer than two columns are left, and for fewer
+    than 256 steps, in which slow numbers hardly move.
     """
     x = double(observations)
-    if not np.isfinite(x).all():
+    if len(x) < FEWEST or not np.isfinite(x).all():
         return np.nan
     spread = np.array([c.std() for c in x.T if len(np.unique(c)) > LEVELS])
     spread = spread[spread > 1e-9]

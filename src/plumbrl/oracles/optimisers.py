@@ -1,10 +1,12 @@
 """Which parameters optimiser steps moved, and which they had to move."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from plumbrl.findings import Evidence
 from plumbrl.oracles.compare import Outcome, found, passed, skipped
-from plumbrl.snapshots.off_policy import OffPolicyUpdate
+from plumbrl.snapshots.off_policy import OffPolicyUpdate, OptimiserEffect
 
 
 def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
@@ -19,7 +21,7 @@ def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
     effects = [effect for step in steps for effect in step.optimiser_steps]
     if effects and all(effect.learning_rate == 0 for effect in effects):
         return skipped(name, "the learning rate is 0 at this point of its schedule")
-    due = frozenset().union(*(step.due for step in steps))
+    due = frozenset().union(*(step.due for step in steps)) - _resting(effects)
     tensors = [t for t in steps[0].changed if t.partition(".")[0] in due]
     still = [t for t in tensors if not any(step.changed[t] for step in steps)]
     unused = [t for t in still if _reached(update, t) is not False]
@@ -33,6 +35,12 @@ def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
     share = Evidence("share of tensors that do not change", len(unused) / len(tensors), "0")
     count = Evidence("optimiser steps", len(effects), "at least one per gradient step")
     return found(name, cause, told, share, count, step=update.step)
+
+
+def _resting(effects: Sequence[OptimiserEffect]) -> set[str]:
+    """Return the networks whose optimiser stepped with a learning rate of 0 only."""
+    networks = {effect.network for effect in effects}
+    return networks - {effect.network for effect in effects if effect.learning_rate > 0}
 
 
 def check_optimisers_keep_to_their_network(update: OffPolicyUpdate) -> Outcome:

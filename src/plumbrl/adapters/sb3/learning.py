@@ -15,6 +15,7 @@ from plumbrl.adapters.sb3.drawn import Drawn, rollout_samples
 from plumbrl.adapters.torch_answers import Answer, merge
 from plumbrl.adapters.torch_gradients import GradientCapture
 from plumbrl.adapters.torch_loss import Guard, LossCapture
+from plumbrl.adapters.wrapping import wrapped
 from plumbrl.snapshots import Evaluation, Learning, Minibatch, Objective, Samples
 
 NOTHING = Samples(*np.zeros((6, 0)))
@@ -55,21 +56,21 @@ class LearningWatch(BaseCallback):
             model, excluded = self.model, self.model._excluded_save_params()
             # A model that is saved before it trains must not save what is wrapped around it.
             names = [*excluded, "train", "_excluded_save_params"]
-            self._wrapped.enter_context(_replaced(model, "train", self._train))
+            self._wrapped.enter_context(wrapped(model, "train", self._train))
             self._wrapped.enter_context(
-                _replaced(model, "_excluded_save_params", lambda: list(names))
+                wrapped(model, "_excluded_save_params", lambda _: list(names))
             )
 
     def _on_training_end(self) -> None:
         self._wrapped.close()
 
-    def _train(self) -> None:
+    def _train(self, original: Callable[[], None]) -> None:
         self._wrapped.close()
         assert isinstance(self.model, OnPolicyAlgorithm)
         recorder = _Recorder(self.model)
         try:
             with recorder.watching():
-                self.model.train()
+                original()
         finally:  # an update that ends in an error is the one to look at
             self._tell(recorder)
 
@@ -111,8 +112,8 @@ class _Recorder:
     def watching(self) -> Iterator[None]:
         model = self._model
         with (
-            _replaced(model.rollout_buffer, "get", self._get(model.rollout_buffer.get)),
-            _replaced(model.policy, "evaluate_actions", self._ask(model.policy.evaluate_actions)),
+            wrapped(model.rollout_buffer, "get", self._get),
+            wrapped(model.policy, "evaluate_actions", self._ask),
             self._closely,
         ):
             hook = register_optimizer_step_pre_hook(lambda *_: self._guard(self._step))
@@ -148,26 +149,22 @@ class _Recorder:
             interrupted=self._interrupted,
         )
 
-    def _get(self, get: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-        def watched(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            try:
-                for batch in get(*args, **kwargs):
-                    self._guard(self._draw, batch)
-                    yield batch
-            finally:
-                if self._stepped:
-                    self._guard(self._look, False)
+    def _get(self, get: Callable[..., Iterator[Any]], *args: Any, **kwargs: Any) -> Iterator[Any]:
+        try:
+            for batch in get(*args, **kwargs):
+                self._guard(self._draw, batch)
+                yield batch
+        finally:
+            if self._stepped:
+                self._guard(self._look, False)
 
-        return watched
-
-    def _ask(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(obs: Any, actions: Any, *args: Any, **kwargs: Any) -> Any:
-            answer = evaluate(obs, actions, *args, **kwargs)
-            if self._looking and torch.is_grad_enabled():
-                self._guard(self._note, obs, actions, answer)
-            return answer
-
-        return watched
+    def _ask(
+        self, evaluate: Callable[..., Any], obs: Any, actions: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        answer = evaluate(obs, actions, *args, **kwargs)
+        if self._looking and torch.is_grad_enabled():
+            self._guard(self._note, obs, actions, answer)
+        return answer
 
     def _step(self) -> None:
         self._close()
@@ -250,16 +247,3 @@ def _n_epochs(model: OnPolicyAlgorithm) -> int | None:
     if isinstance(model, PPO):
         return model.n_epochs
     return 1 if isinstance(model, A2C) else None
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute of one object and put back what it had of its own."""
-    own = vars(owner)
-    kept = {name: own[name]} if name in own else {}
-    own[name] = value
-    try:
-        yield
-    finally:
-        del own[name]
-        own.update(kept)

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 
 from plumbrl.adapters.sb3.critics import Learner, why_unseen
+from plumbrl.adapters.sb3.settings import clip_norm
 from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.adapters.steps import steps_of
 from plumbrl.adapters.torch_layers import activations
@@ -103,7 +104,7 @@ class OffPolicyLook:
         self._networks = {k: v for k, v in named_networks.items() if v is not None}
         self._update = UpdateWatch(
             {k: _trainable(v) for k, v in self._networks.items()},
-            clip=getattr(model, "max_grad_norm", None),
+            clip=clip_norm(model),
             batch_size=model.batch_size,
         )
 
@@ -219,9 +220,8 @@ class OffPolicyLook:
         if not hasattr(actor, "action_log_prob"):
             return _array(actor(observations)), None, None
         actions, log_probs = actor.action_log_prob(observations)
-        mean, log_std, _ = actor.get_action_dist_params(observations)
-        std = torch.as_tensor(log_std).exp()
-        return _array(actions), _array(log_probs), _array(std.expand_as(mean))
+        spread = actor.action_dist.distribution.stddev  # of the answer just given; also with gSDE
+        return _array(actions), _array(log_probs), _array(spread.expand_as(actions))
 
     def _episodes(self) -> tuple[Array | None, Array | None]:
         ended = [] if self._beginnings is None else list(self._beginnings.ended)

@@ -9,6 +9,7 @@ import torch
 from plumbrl.adapters.sb3.beside import Beside
 from plumbrl.adapters.sb3.facts import bounds_of
 from plumbrl.adapters.sb3.on_policy import named_parts
+from plumbrl.adapters.sb3.settings import clip_norm
 from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.adapters.steps import steps_of_rollout
 from plumbrl.adapters.torch_layers import activations
@@ -65,7 +66,7 @@ class OnPolicyLook:
         self._samples = samples * epochs
         self._update = UpdateWatch(
             networks_of(model.policy),
-            clip=getattr(model, "max_grad_norm", None),
+            clip=clip_norm(model),
             batch_size=batch,
             every=max(1, steps // LOOKS),
         )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3 import DQN, SAC, TD3
+from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -46,7 +46,7 @@ def settings(
         learning_rates=_learning_rates(model),
         batch_size=_whole(model, "batch_size"),
         ent_coef=_number(model, "ent_coef"),
-        max_grad_norm=_number(model, "max_grad_norm"),
+        max_grad_norm=clip_norm(model),
         normaliser=_normaliser(model.env),
         eval_normaliser=_normaliser(eval_env),
         seeds=_train_seeds(model),
@@ -55,6 +55,14 @@ def settings(
         episode_length=_episode_length(model),
         **_of_family(model),
     )
+
+
+def clip_norm(model: Any) -> float | None:
+    """Return the norm to which gradients are clipped; None if they are not.
+
+    TRPO, known by its conjugate gradients, has a norm of 0 that it does not use.
+    """
+    return None if hasattr(model, "cg_max_steps") else _number(model, "max_grad_norm")
 
 
 def _of_family(model: BaseAlgorithm) -> dict[str, Any]:
@@ -83,10 +91,10 @@ def _off_policy(model: OffPolicyAlgorithm) -> dict[str, Any]:
     }
     if isinstance(model, SAC) and model.ent_coef_optimizer is not None:
         found["target_entropy"] = _number(model, "target_entropy")
-    if isinstance(model, DQN):
-        found["epsilon_start"] = model.exploration_initial_eps
-        found["epsilon_end"] = model.exploration_final_eps
-        found["epsilon_fraction"] = model.exploration_fraction
+    if _like_dqn(model):
+        found["epsilon_start"] = _number(model, "exploration_initial_eps")
+        found["epsilon_end"] = _number(model, "exploration_final_eps")
+        found["epsilon_fraction"] = _number(model, "exploration_fraction")
     if isinstance(model.action_space, spaces.Box):
         found["action_dimension"] = int(np.prod(model.action_space.shape))
     return found
@@ -116,12 +124,17 @@ def _target_interval(model: OffPolicyAlgorithm, ratio: float | None) -> float | 
     if isinstance(model, TD3):
         return float(model.policy_delay)
     interval = _number(model, "target_update_interval")
-    if interval is None or not isinstance(model, DQN):
+    if interval is None or not _like_dqn(model):
         # SAC counts anew in every call of `train`, and the first of each updates
         at_most = model.gradient_steps if model.gradient_steps > 0 else interval
         return interval if interval is None else min(interval, at_most or interval)
     steps = _steps_per_collection(model)
     return None if ratio is None or steps is None else max(interval, steps) * ratio
+
+
+def _like_dqn(model: OffPolicyAlgorithm) -> bool:
+    """QR-DQN is no subclass; both explore by epsilon and count calls of `env.step`."""
+    return hasattr(model, "exploration_initial_eps")
 
 
 def _learning_rates(model: BaseAlgorithm) -> np.ndarray | None:
