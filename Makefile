@@ -38,6 +38,7 @@ bench: .venv/installed ## the benchmarks behind every figure in README and docs
 	$(BIN)/python benchmarks/watch.py
 	$(BIN)/python benchmarks/diagnose.py
 	$(BIN)/python benchmarks/healthy.py
+	$(BIN)/python benchmarks/sane_settings.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/plotting.py
 	$(BIN)/python benchmarks/dashboard.py
