@@ -481,6 +481,37 @@ def test_observations_of_another_shape_are_refused():
         watch_of().rollout(step=512, **rollout(observations=np.zeros((3, B, 2))))
 
 
+def test_observations_may_have_names_and_hold_images():
+    """And the dimension of a single environment may be missing."""
+    rng = np.random.default_rng(0)
+    numbers = {}
+    several = {"speed": rng.normal(size=(T, B, 3)), "camera": np.zeros((T, B, 4, 4), np.uint8)}
+    images = np.zeros((T, B, 4, 4), np.uint8)
+    alone = rollout(shape=(300, 1), observations=rng.normal(size=(300, 2)))
+    for name, given in {
+        "several": rollout(observations=several), "images": rollout(observations=images),
+        "alone": alone,
+    }.items():  # fmt: skip
+        watch = watch_of()
+        watch.rollout(step=512, **given)
+        watch.update()
+        assert not watch.failure
+        numbers[name] = set(watch._monitor.history)
+    assert "data/action_chance" in numbers["several"]
+    assert "data/action_chance" in numbers["alone"]
+    assert "data/action_chance" not in numbers["images"]
+
+
+def test_an_observation_that_is_no_number_is_named_in_a_loop():
+    seen = np.zeros((T, B, 2))
+    seen[5, 3, 1] = np.nan
+    watch = watch_of()
+    watch.rollout(step=512, **rollout(observations=seen))
+    watch.update()
+    (found, *_) = watch.close().findings
+    assert found.cause == "environment.observation-not-finite"
+
+
 @pytest.mark.parametrize("varied", [False, True])
 def test_a_reward_that_is_always_the_same_is_named(varied):
     """Each step costs 1, and each episode lasts as long as the others."""

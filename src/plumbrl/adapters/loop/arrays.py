@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from plumbrl.adapters.steps import steps_of, steps_of_rollout
 from plumbrl.errors import UserError
-from plumbrl.history import Facts
-from plumbrl.snapshots.numbers import Bounds, Draw, Rollout, Steps
+from plumbrl.snapshots.numbers import Bounds, Draw, Rollout
 
 Array = np.ndarray
 NEEDED = ("rewards", "values", "advantages", "returns", "dones")
@@ -57,12 +55,11 @@ def arrays_of(given: Mapping[str, Any]) -> dict[str, Array]:
         raise UserError(f"rewards has shape {shape}, not (steps, environments).")
     for key in STEP_BY_STEP:
         if key in found and found[key].shape != shape:
-            raise _misfit(key, found[key].shape, shape)
-    for key in {"actions", "observations"} & set(found):
-        if found[key].shape[:2] != shape:
-            found[key] = np.expand_dims(np.atleast_1d(found[key]), 1)
-        if found[key].shape[:2] != shape:
-            raise _misfit(key, np.shape(given[key]), shape)
+            raise misfit(key, found[key].shape, shape)
+    if "actions" in found and found["actions"].shape[:2] != shape:
+        found["actions"] = np.expand_dims(np.atleast_1d(found["actions"]), 1)
+        if found["actions"].shape[:2] != shape:
+            raise misfit("actions", np.shape(given["actions"]), shape)
     if "next_done" in found:
         found["dones"] = _ends(found["dones"], found.pop("next_done"))
     return found
@@ -74,7 +71,7 @@ def rollout_of(found: Mapping[str, Array], gamma: float, bounds: Bounds | None) 
     Environments may have lost differently many, so that all are cut at the front to as many steps
     as the shortest has.
     """
-    parts = {key: part for key, part in found.items() if key not in ("valid", "observations")}
+    parts = {key: part for key, part in found.items() if key != "valid"}
     if "valid" in found:
         parts = _cut(parts, found["valid"] > 0)
     rewards = parts["rewards"]
@@ -91,28 +88,6 @@ def rollout_of(found: Mapping[str, Array], gamma: float, bounds: Bounds | None) 
         gamma=gamma,
         bounds=bounds if "actions" in parts else None,
     )
-
-
-def steps_in(found: Mapping[str, Array], facts: Facts, step: float) -> Steps | None:
-    """Return some steps of a rollout; None where observations or actions were not told.
-
-    Args:
-        found: Its parts, see `arrays_of`.
-        facts: Of the run.
-        step: Timesteps so far; decides which steps.
-    """
-    if "observations" not in found or "actions" not in found:
-        return None
-    ends = (found["dones"] > 0) | (found.get("valid", np.ones(1)) <= 0)
-    seen, rng = {"": found["observations"]}, np.random.default_rng(int(step))
-    return steps_of_rollout(seen, found["actions"], found["rewards"], ends, facts.actions, rng)
-
-
-def steps_drawn(given: Mapping[str, Any], facts: Facts) -> Steps | None:
-    """Return the steps of a batch, see `Watch.batch`."""
-    names = ("observations", "actions", "rewards", "next_observations")
-    before, actions, rewards, after = (array(name, given[name]) for name in names)
-    return steps_of({"": before}, actions, rewards, {"": after}, facts.actions)
 
 
 def draw_of(given: Mapping[str, Any], gamma: float) -> Draw:
@@ -134,11 +109,11 @@ def draw_of(given: Mapping[str, Any], gamma: float) -> Draw:
         if given.get(key) is not None:
             part = array(key, given[key])
             if part.size != n or part.ndim > 2:
-                raise _misfit(key, part.shape, (n,), "q_values")
+                raise misfit(key, part.shape, (n,), "q_values")
             flat[key] = part.ravel()
     actions = None if given.get("actions") is None else array("actions", given["actions"])
     if actions is not None and (actions.ndim != 2 or len(actions) != n):
-        raise _misfit("actions", actions.shape, (n, "A"), "q_values")
+        raise misfit("actions", actions.shape, (n, "A"), "q_values")
     alpha = np.zeros(1) if given.get("alpha") is None else array("alpha", given["alpha"])
     return Draw(
         rewards=flat["rewards"],
@@ -187,7 +162,7 @@ def _by_critic(value: Any) -> Array:
 def _ends(dones: Array, next_done: Array) -> Array:
     """CleanRL keeps whether the step before ended an episode, and that of the last one apart."""
     if next_done.size != dones.shape[1]:
-        raise _misfit("next_done", next_done.shape, (dones.shape[1],))
+        raise misfit("next_done", next_done.shape, (dones.shape[1],))
     return np.concatenate([dones[1:], next_done.reshape(1, -1)])
 
 
@@ -199,8 +174,9 @@ def _cut(parts: Mapping[str, Array], valid: Array) -> dict[str, Array]:
     return {key: part[t, b] for key, part in parts.items()}
 
 
-def _misfit(
+def misfit(
     name: str, shape: tuple[int, ...], wanted: tuple[Any, ...], like: str = "rewards"
 ) -> UserError:
+    """Return the error of a shape that does not fit."""
     size = f"({', '.join(map(str, wanted))}{',' * (len(wanted) == 1)})"
     return UserError(f"{name} has shape {tuple(shape)}, but {size} is needed beside {like}.")

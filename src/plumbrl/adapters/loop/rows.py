@@ -12,17 +12,17 @@ from plumbrl.adapters.loop.arrays import (
     draw_of,
     first_bad,
     rollout_of,
-    steps_drawn,
-    steps_in,
 )
 from plumbrl.adapters.loop.names import first_broken, numbers_of
 from plumbrl.adapters.loop.policy import of_noise, of_ratio, with_entropy
+from plumbrl.adapters.loop.steps import columns_of, steps_drawn, steps_in
 from plumbrl.errors import UserError
 from plumbrl.findings import NOT_FINITE, Finding
 from plumbrl.monitor import numbers as named
 from plumbrl.monitor.monitor import Monitor
 from plumbrl.snapshots.numbers import Bounds
 
+Array = np.ndarray
 Numbers = dict[str, float]
 LOOKS = 64
 """Gradient steps of an update that are looked at."""
@@ -62,18 +62,19 @@ class Rows:
         """Take a rollout; look at what is done with it, if a row is due."""
         self.close()
         self.on_policy, self._rollout = True, None
-        found = arrays_of(given)
+        found = arrays_of({key: part for key, part in given.items() if key != "observations"})
         self.episodes.take(found["rewards"], found["dones"] > 0, found.get("valid"))
         self._step, whole = step, bool(np.isfinite(found["rewards"].sum()))
         if step - self._at >= self._every or (not whole and self._unsaid()):
-            self._take(step, found)
+            self._take(step, found, columns_of(given.get("observations"), found["rewards"].shape))
 
-    def _take(self, step: float, found: dict[str, np.ndarray]) -> None:
+    def _take(self, step: float, found: dict[str, Array], seen: dict[str, Array]) -> None:
         now = time.perf_counter()
-        bad = first_bad(found, "rollout")
+        valid = {"valid": found["valid"]} if "valid" in found else {}
+        bad = first_bad(found, "rollout") or first_bad(seen | valid, "rollout")
         rollout = None if bad else rollout_of(found, self._gamma(), self._bounds)
         numbers = {} if rollout is None else named.of_rollout(rollout)
-        numbers |= {} if bad else named.of_steps(steps_in(found, self._facts, step))
+        numbers |= {} if bad else named.of_steps(steps_in(found, seen, self._facts, step))
         if "value/explained_variance" in numbers:
             numbers["train/explained_variance"] = numbers["value/explained_variance"]
         numbers["time/actor_per_second"] = found["rewards"].size / max(now - self._clock, 1e-9)

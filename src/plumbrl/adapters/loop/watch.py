@@ -165,8 +165,8 @@ class Watch:
             dones: Whether step t was the last of its episode.
             next_done: Where `dones` are CleanRL's, which say that of the step before: the flag
                 after the last step, (B,).
-            observations: As the policy got them, (T, B, ...): whether actions do anything is
-                asked of them.
+            observations: As the policy got them, (T, B, ...), or several by name: whether
+                actions do anything is asked of those that are columns of numbers.
             actions: As the policy chose them, (T, B, ...).
             log_probs: Of these actions.
             valid: Steps to be looked at. Gymnasium's next-step autoreset makes one step after the
