@@ -11,6 +11,7 @@ is asked; the others are listed.
 
 import argparse
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,11 @@ def _scheduled(value: Any) -> Any:
 
 def train(name: str, seed: int, folder: Path) -> None:
     """Train one run under watch, and write down what it reached."""
-    from plumbrl.adapters.sb3.facts import facts_of
-    from plumbrl.adapters.sb3.watch import Watch
-    from plumbrl.monitor.monitor import Monitor
+    import plumbrl
 
     pair = PAIRS[name]
     model = build(pair, seed)
-    monitor = Monitor(facts_of(model, pair["steps"], pair["env"]), folder)
-    watch = Watch(monitor)
+    watch: Any = plumbrl.watch(model, folder, total_timesteps=pair["steps"], sinks=())
     model.learn(pair["steps"], callback=watch)
     reached = float(np.mean([episode["r"] for episode in list(model.ep_info_buffer)[-10:]]))
     result = {"pair": name, "seed": seed, "reached": reached, "failure": watch.failure}
@@ -123,7 +121,7 @@ def finished(out: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 def judge(out: Path) -> None:
     """Print who is accused, by our rules and by the classic ones; a run counts if it is solved."""
-    from plumbrl.diagnosis import diagnose_history
+    import plumbrl
     from plumbrl.logs import read
     from plumbrl.metrics.statistics import rate_interval
     from plumbrl.rules import alerts_of
@@ -134,7 +132,7 @@ def judge(out: Path) -> None:
         history = read(folder)
         for rules in ("default", "classic"):
             alerts = [a for a in alerts_of(history, rules) if a.finding.severity != "info"]
-            report = diagnose_history(history, folder.name, rules=rules)
+            report = plumbrl.diagnose(folder, rules=rules)
             found = [f for f in report.findings if f.severity != "info"]
             bad = bool(alerts or found) if rules == "default" else bool(alerts)
             accused.setdefault(result["pair"], {}).setdefault(rules, []).append(bad)
@@ -209,7 +207,7 @@ def main() -> None:
         for name in options.pairs:
             folder = options.out / f"{name}_s{seed}"
             if not (folder / "result.json").exists():
-                (folder / "metrics.jsonl").unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)  # what an interruption left
                 train(name, seed, folder)
     judge(options.out)
 

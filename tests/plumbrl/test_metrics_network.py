@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from plumbrl.adapters.torch_layers import activations, numbers
 from plumbrl.metrics.network import (
     dead_share,
     dormant_share,
@@ -44,6 +46,19 @@ def test_planted_units_are_counted_and_healthy_ones_not():
     assert dormant_share(np.zeros((5, 4))) == 1
     assert saturated_share(np.tanh(rng.normal(size=(500, 20)))) == 0
     assert saturated_share(np.tanh(50 + rng.normal(size=(500, 20)))) == 1
+
+
+def test_only_units_with_a_bound_can_saturate():
+    """Of tanh all units are at their bound; relu has none, however large its units are."""
+    rows = 1_000 * torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    shares = {}
+    for kind in (torch.nn.Tanh, torch.nn.ReLU):
+        layer = torch.nn.Sequential(torch.nn.Linear(3, 8), kind())
+        with activations(layer) as found:
+            layer(rows)
+        shares[kind] = numbers(found)
+    assert shares[torch.nn.Tanh]["network/saturated"] > 0.9
+    assert "network/saturated" not in shares[torch.nn.ReLU]
 
 
 @given(LAYERS, st.sampled_from([0.01, 0.3]))

@@ -178,6 +178,16 @@ def test_every_named_cause_is_in_the_catalogue():
         assert set(fault.causes) <= set(catalogue())
 
 
+@pytest.mark.parametrize(("rested", "accused"), [("actor", True), ("both", False)])
+def test_a_network_that_never_learns_is_told_from_a_schedule_that_has_ended(rested, accused):
+    model = make_model(TD3)
+    model._update_learning_rate = lambda optimizers: None  # SB3 gives all the same rate
+    for part in (model.actor, model.critic) if rested == "both" else (model.actor,):
+        part.optimizer.param_groups[0]["lr"] = 0.0
+    _, findings = judge(watch(model))
+    assert ("optimiser.no-update" in {f.cause for f in findings}) == accused
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("field", ["targets", "rewards", "next_target", "predictions", "discounts"])
 def test_numbers_that_are_none_fail_and_break_nothing(bad, field):

@@ -84,5 +84,9 @@ def test_play_runs_the_clock(ballbot):
     press = "<script>document.getElementById('play').click();</script></body>"
     copy = ballbot.with_name("pressed.html")
     copy.write_text(free.replace("</body>", press))
-    page = opened(copy, "#episode=2&t=0.5", *SOFTWARE, budget=9000)
-    assert float(state(page)["time"]) > 0.5  # how far it comes is a matter of the machine
+    reached = 0.0
+    for budget in (9_000, 30_000, 90_000):  # a busy machine draws few pictures in the first
+        reached = float(state(opened(copy, "#episode=2&t=0.5", *SOFTWARE, budget=budget))["time"])
+        if reached > 0.6:
+            break
+    assert reached > 0.6

@@ -21,7 +21,7 @@ USUAL = 0.5
 def observation_spread(observations: Array) -> float:
     """Return the largest standard deviation over the smallest of those columns that vary.
 
-    At least 1. Healthy: below 100, of robots up to 120; 1 to 3 behind a normaliser. From 300 on a
+    At least 1. Healthy: below 100, of robots up to 140; 1 to 3 behind a normaliser. From 300 on a
     network hardly sees the smaller ones. Columns of at most 10 different values are left out: a
     flag that is rarely set has a tiny spread. NaN if fewer than two columns are left, and for fewer
     than 256 steps, in which slow numbers hardly move.
@@ -40,8 +40,10 @@ def action_chance(observations: Array, actions: Array, next_observations: Array)
 
     The least p-value over columns of the observation, times their number: F-test of a linear
     regression of the change on observation and action against the same without action. Healthy: 0
-    but for rounding, in all of Gymnasium's classic and MuJoCo tasks. Above 0.05 for long, actions
-    reach nothing that one step shows: they are ignored, or act later. NaN where nothing changes.
+    but for rounding, in all of Gymnasium's classic and MuJoCo tasks that were tried. Above 0.001
+    for long, actions reach nothing that one step shows: they are ignored, or act later. A policy
+    that is no straight line of what it sees brings it down to some thousandths. NaN where nothing
+    changes.
 
     Raises:
         ValueError: Shapes of the observations differ.

@@ -1,12 +1,10 @@
 """Which parameters optimiser steps moved, and which they had to move."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from plumbrl.findings import Evidence
 from plumbrl.oracles.compare import Outcome, found, passed, skipped
-from plumbrl.snapshots.off_policy import OffPolicyUpdate, OptimiserEffect
+from plumbrl.snapshots.off_policy import GradientStep, OffPolicyUpdate
 
 
 def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
@@ -21,7 +19,8 @@ def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
     effects = [effect for step in steps for effect in step.optimiser_steps]
     if effects and all(effect.learning_rate == 0 for effect in effects):
         return skipped(name, "the learning rate is 0 at this point of its schedule")
-    due = frozenset().union(*(step.due for step in steps)) - _resting(effects)
+    steps = [step for step in steps if not _resting(step)]
+    due = frozenset().union(*(step.due for step in steps))
     tensors = [t for t in steps[0].changed if t.partition(".")[0] in due]
     still = [t for t in tensors if not any(step.changed[t] for step in steps)]
     unused = [t for t in still if _reached(update, t) is not False]
@@ -37,10 +36,10 @@ def check_parameters_learn(update: OffPolicyUpdate) -> Outcome:
     return found(name, cause, told, share, count, step=update.step)
 
 
-def _resting(effects: Sequence[OptimiserEffect]) -> set[str]:
-    """Return the networks whose optimiser stepped with a learning rate of 0 only."""
-    networks = {effect.network for effect in effects}
-    return networks - {effect.network for effect in effects if effect.learning_rate > 0}
+def _resting(step: GradientStep) -> bool:
+    """Whether every optimiser stepped with a learning rate of 0, as where a schedule ends."""
+    effects = step.optimiser_steps
+    return bool(effects) and all(effect.learning_rate == 0 for effect in effects)
 
 
 def check_optimisers_keep_to_their_network(update: OffPolicyUpdate) -> Outcome:

@@ -58,9 +58,8 @@ def probe(
     named = make_trainer if isinstance(make_trainer, str) else ""
     if isinstance(make_trainer, str):
         split(make_trainer)
-        forked.get_ready(
-            WARM
-        )  # the name is looked up where it is needed: nothing heavy is imported here
+        # the name is looked up where it is needed: nothing heavy is imported here
+        forked.get_ready(WARM)
         start = partial(run_apart, load, named, workers=workers)
     else:
         start = partial(run_here, as_factory(make_trainer))

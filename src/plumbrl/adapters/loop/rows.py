@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 
 from plumbrl.adapters.episodes import Episodes
-from plumbrl.adapters.loop.arrays import (
-    arrays_of,
-    draw_of,
-    first_bad,
-    rollout_of,
-)
+from plumbrl.adapters.loop.arrays import arrays_of, draw_of, first_bad, rollout_of
 from plumbrl.adapters.loop.names import first_broken, numbers_of
 from plumbrl.adapters.loop.policy import of_noise, of_ratio, with_entropy
 from plumbrl.adapters.loop.steps import columns_of, steps_drawn, steps_in

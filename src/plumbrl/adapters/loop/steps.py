@@ -26,13 +26,15 @@ def columns_of(observations: Any, shape: tuple[int, ...]) -> dict[str, Array]:
     named = observations if isinstance(observations, Mapping) else {"observations": observations}
     found = {}
     for name, part in named.items():
-        size = np.shape(part)
-        if shape[1] == 1 and len(size) == 2:  # one environment may lack its dimension
-            found[name] = array(name, part)[:, None]
-        elif len(size) == 3:
-            found[name] = array(name, part)
-        if name in found and found[name].shape[:2] != shape:
+        if part is None:
+            continue
+        held = part if hasattr(part, "shape") else array(name, part)
+        size = tuple(held.shape)
+        alone = shape[1] == 1 and size[:2] != shape  # one environment may lack its dimension
+        if size[: 1 if alone else 2] != shape[: 1 if alone else 2]:
             raise misfit(name, size, (*shape, "D"))
+        if len(size) == (2 if alone else 3):
+            found[name] = array(name, held).reshape(*shape, -1)
     return found
 
 

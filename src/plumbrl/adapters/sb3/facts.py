@@ -38,7 +38,7 @@ def facts_of(model: Any, total_timesteps: int | None = None, env: str | None = N
         buffer_size=getattr(model, "buffer_size", None),
         batch_size=known.batch_size,
         n_epochs=getattr(model, "n_epochs", None),
-        actions=int(space.n) if isinstance(space, spaces.Discrete) else None,
+        actions=count_of(space),
         action_dims=int(np.prod(space.shape)) if isinstance(space, spaces.Box) else None,
         max_episode_steps=_limit(model),
     )
@@ -49,6 +49,11 @@ def bounds_of(space: Any) -> Bounds | None:
     if not isinstance(space, spaces.Box):
         return None
     return Bounds(space.low.astype(np.float64).ravel(), space.high.astype(np.float64).ravel())
+
+
+def count_of(space: Any) -> int | None:
+    """Return the number of discrete actions; None for other spaces."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else None
 
 
 def _now(schedule: Any) -> float | None:

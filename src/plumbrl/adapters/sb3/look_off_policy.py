@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 
 from plumbrl.adapters.sb3.critics import Learner, why_unseen
+from plumbrl.adapters.sb3.facts import count_of
+from plumbrl.adapters.sb3.on_policy import named_parts
 from plumbrl.adapters.sb3.settings import clip_norm
 from plumbrl.adapters.sb3.untouched import untouched
 from plumbrl.adapters.steps import steps_of
@@ -168,8 +169,7 @@ class OffPolicyLook:
 
     def _steps(self, batch: Any) -> Steps | None:
         before, after = _parts(batch.observations), _parts(batch.next_observations)
-        space = self._model.action_space
-        count = int(space.n) if isinstance(space, spaces.Discrete) else None
+        count = count_of(self._model.action_space)
         return steps_of(before, _array(batch.actions), _array(batch.rewards), after, count)
 
     def _drawn(self) -> Any:
@@ -240,8 +240,8 @@ def _trainable(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _parts(observations: Any) -> dict[str, Array]:
-    parts = observations if isinstance(observations, dict) else {"": observations}
-    return {key: part.detach().cpu().numpy() for key, part in parts.items()}
+    tensors: Any = named_parts(observations)
+    return {key: part.detach().cpu().numpy() for key, part in tensors.items()}
 
 
 def _row(observations: Any, i: int) -> Any:

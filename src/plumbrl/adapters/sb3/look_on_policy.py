@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from plumbrl.adapters.sb3.beside import Beside
-from plumbrl.adapters.sb3.facts import bounds_of
+from plumbrl.adapters.sb3.facts import bounds_of, count_of
 from plumbrl.adapters.sb3.on_policy import named_parts
 from plumbrl.adapters.sb3.settings import clip_norm
 from plumbrl.adapters.sb3.untouched import untouched
@@ -121,7 +121,7 @@ class _Rows:
             values=_array(values).ravel(),
             returns=self.returns,
             std=std,
-            actions=self._beside.allowed(_count(model.action_space)),
+            actions=self._beside.allowed(count_of(model.action_space)),
             bounds=bounds_of(model.action_space),
             clip_range=_clip(model),
         )
@@ -153,7 +153,7 @@ class _Rows:
     def _asked(self, model: Any) -> Any:
         actions = torch.as_tensor(self.actions, device=model.device)
         actions = actions.reshape(len(actions), *model.action_space.shape)
-        if _count(model.action_space) is not None:
+        if count_of(model.action_space) is not None:
             actions = actions.long().flatten()
         seen = {k: torch.as_tensor(v, device=model.device) for k, v in self.observations.items()}
         beside = self._beside.arguments(model.device)
@@ -172,7 +172,7 @@ def networks_of(policy: torch.nn.Module) -> dict[str, dict[str, torch.Tensor]]:
 def _rollout(model: Any, dones: Array) -> Rollout:
     buffer = model.rollout_buffer
     ends = np.concatenate([buffer.episode_starts[1:], np.asarray(dones)[None]]).astype(bool)
-    discrete = _count(model.action_space) is not None
+    discrete = count_of(model.action_space) is not None
     return Rollout(
         rewards=buffer.rewards.astype(np.float64),
         values=buffer.values.astype(np.float64),
@@ -187,7 +187,7 @@ def _rollout(model: Any, dones: Array) -> Rollout:
 
 
 def _steps(model: Any, rollout: Rollout, rng: np.random.Generator) -> Steps | None:
-    seen, count = named_parts(model.rollout_buffer.observations), _count(model.action_space)
+    seen, count = named_parts(model.rollout_buffer.observations), count_of(model.action_space)
     ends, rewards = rollout.episode_ends, rollout.rewards
     return steps_of_rollout(seen, rollout.actions, rewards, ends, count, rng)
 
@@ -211,10 +211,6 @@ def _std(policy: Any) -> Array | None:
     if log_std is None or log_std.ndim != 1:
         return None
     return np.exp(_array(log_std))
-
-
-def _count(space: Any) -> int | None:
-    return int(space.n) if hasattr(space, "n") and not hasattr(space, "low") else None
 
 
 def _clip(model: Any) -> float | None:
