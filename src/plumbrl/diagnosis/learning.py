@@ -65,7 +65,7 @@ def learning_of(history: History, columns: Columns | None = None) -> Learning:
     gained, over = _gain(history, returns)
     columns = columns or columns_of(history)
     learned = bool(np.nanmax(columns["fine"], initial=0) > 0.5)
-    needed = float(needed_gain(columns)[-1])
+    needed = float(needed_gain(columns, rows=1)[-1])
     index, drop = last_peak(returns)
     status: Status = "held"
     found: tuple[Finding, ...] = ()

@@ -14,6 +14,8 @@ from plumbrl.metrics.statistics import Interval
 
 FEWEST = 5
 """Points without which a mean over part of a curve is not trusted."""
+CELLS = 1 << 17
+"""Numbers that are sorted at a time: fresh memory takes longer to get than few numbers to sort."""
 POOLINGS = 8
 """Of all blocks at once; each leaves half of those of a noisy curve."""
 
@@ -132,8 +134,16 @@ def trailing_median(values: Array, window: int) -> Array:
     padded = np.concatenate([np.full(window - 1, np.nan), double(values).ravel()])
     if len(padded) < window:
         return np.empty(0)
-    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
-    n = window - np.isnan(ordered).sum(axis=1)  # NaNs are sorted to the end
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    block = max(1, CELLS // window)
+    parts = (windows[start : start + block] for start in range(0, len(windows), block))
+    return np.concatenate([_medians(part) for part in parts])
+
+
+def _medians(windows: Array) -> Array:
+    """Return the median of each row, NaNs aside."""
+    ordered = np.sort(windows, axis=1)
+    n = windows.shape[1] - np.isnan(ordered).sum(axis=1)  # NaNs are sorted to the end
     rows = np.arange(len(ordered))
     low, high = ordered[rows, np.maximum(n - 1, 0) // 2], ordered[rows, n // 2]
     return np.where(n > 0, (low + high) / 2, np.nan)

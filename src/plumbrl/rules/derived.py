@@ -68,19 +68,25 @@ def gain_so_far(columns: dict[str, Array], facts: Facts) -> Array:
     return np.where(late, np.fmax.accumulate(np.where(late, smooth, -np.inf)) - base, np.nan)
 
 
-def needed_gain(columns: dict[str, Array]) -> Array:
+def needed_gain(columns: dict[str, Array], rows: int | None = None) -> Array:
     """Return the gain from which on a run counts as having learned, (n,): a multiple of noise.
 
     Noise is the standard error of a row's mean return: from its episodes where their spread is
     known, else from how it jumps.
+
+    Args:
+        columns: Of a history; one of them of returns.
+        rows: Of so many last rows alone; None for all.
     """
     key = return_column(columns)
     assert key is not None
+    last = slice(None if rows is None else -rows - WINDOW + 1, None)
+    cut = slice(None if rows is None else -rows, None)
     spread = columns.get("rollout/ep_rew_std")
     if key == RETURNS[0] and spread is not None and np.isfinite(spread).any():
-        return NOISE * trailing_median(filled(spread), WINDOW) / np.sqrt(EPISODES)
+        return NOISE * trailing_median(filled(spread)[last], WINDOW)[cut] / np.sqrt(EPISODES)
     jumps = np.abs(np.diff(filled(columns[key]), prepend=np.nan))
-    of_jumps = 1.4826 * trailing_median(jumps, WINDOW)
+    of_jumps = 1.4826 * trailing_median(jumps[last], WINDOW)[cut]
     return NOISE * np.where(np.isfinite(of_jumps), of_jumps, np.inf)
 
 

@@ -1,5 +1,6 @@
 """What a rollout holds, and what is drawn from it, one fingerprint or number per row and field."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,11 @@ class Drawn:
 
     def add(self, batch: Any) -> None:
         """Copy a minibatch of SB3."""
-        rest = (_copy(getattr(batch, field)).reshape(-1) for field in FIELDS)
-        copies = (_copy(batch.observations), _copy(batch.actions), *rest)
-        self._waiting.append(copies)
-        self._entries += sum(part.numel() for copy in copies for part in _parts(copy))
+        rest = [torch.as_tensor(getattr(batch, field)).reshape(-1) for field in FIELDS]
+        sizes = [len(part) for part in rest]
+        rows = _copy(batch.observations), _copy(batch.actions), torch.cat(rest).detach()
+        self._waiting.append((*rows, sizes))
+        self._entries += sum(part.numel() for copy in rows for part in _parts(copy))
         if self._entries >= ENTRIES:
             self._finish()
 
@@ -48,10 +50,11 @@ class Drawn:
     def _finish(self) -> None:
         waiting, self._waiting, self._entries = self._waiting, [], 0
         if waiting:
-            fields = list(zip(*waiting, strict=True))
-            split = [_split(rows_fingerprint, field) for field in fields[:2]]
-            split += [_split(flat, field) for field in fields[2:]]
-            self._done += [Samples(*parts) for parts in zip(*split, strict=True)]
+            observations, actions, rest, sizes = zip(*waiting, strict=True)
+            ends = np.cumsum(np.concatenate(sizes))
+            numbers = iter(np.split(flat(torch.cat(rest)), ends[:-1]))
+            rows = zip(_fingerprints(observations), _fingerprints(actions), strict=True)
+            self._done += [Samples(*pair, *islice(numbers, len(FIELDS))) for pair in rows]
 
 
 def rollout_samples(buffer: Any) -> Samples:
@@ -65,10 +68,10 @@ def rollout_samples(buffer: Any) -> Samples:
     )
 
 
-def _split(look: Any, copies: tuple[Any, ...]) -> list[Array]:
-    """Look at all copies at once, and return what was found for each."""
+def _fingerprints(copies: tuple[Any, ...]) -> list[Array]:
+    """Take those of all copies at once, and return them for each."""
     ends = np.cumsum([len(next(iter(_parts(copy)))) for copy in copies])
-    return np.split(look(_joined(copies)), ends[:-1])
+    return np.split(rows_fingerprint(_joined(copies)), ends[:-1])
 
 
 def _joined(copies: tuple[Any, ...]) -> Any:

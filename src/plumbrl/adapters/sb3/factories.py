@@ -20,9 +20,11 @@ OFF_POLICY = {
     "learning_rate": 5e-3, "buffer_size": 2000, "learning_starts": 64, "batch_size": 64,
     "train_freq": 1, "gradient_steps": 1,
 }  # fmt: skip
+LESS_NOISE = {"log_std_init": -0.5}
+"""A single small step per rollout moves a mean four times as fast as with SB3's noise."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "PPO": ON_POLICY | {"n_steps": 16, "batch_size": 64, "n_epochs": 6},
-    "A2C": ON_POLICY | {"n_steps": 8, "use_rms_prop": False},
+    "A2C": ON_POLICY | {"n_steps": 8, "use_rms_prop": False} | {"policy_kwargs": LESS_NOISE},
     "TRPO": {"n_steps": 32, "batch_size": 64, "learning_rate": 5e-3, "target_kl": 0.05},
     "DQN": OFF_POLICY | {"target_update_interval": 32, "exploration_final_eps": 0.2},
     "QRDQN": OFF_POLICY | {"target_update_interval": 32, "exploration_final_eps": 0.2},

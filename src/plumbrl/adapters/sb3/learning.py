@@ -19,9 +19,9 @@ from plumbrl.adapters.wrapping import wrapped
 from plumbrl.snapshots import Evaluation, Learning, Minibatch, Objective, Samples
 
 NOTHING = Samples(*np.zeros((6, 0)))
-FIRST = 32
+FIRST = 16
 """Minibatches of an update that are all recomputed; of later ones only some are, for time."""
-EVERY = 61
+EVERY = 127
 """After them every so many; a prime, so that all places within an epoch have their turn."""
 
 

@@ -116,5 +116,5 @@ def _learned(history: History, columns: Columns) -> Limit | None:
     returns = columns[key][np.isfinite(columns[key])]
     known = history.facts.random_return
     start = float(returns[0]) if known is None else known
-    value = start + float(needed_gain(columns)[-1])
+    value = start + float(needed_gain(columns, rows=1)[-1])
     return Limit(value, "above", "has learned above") if np.isfinite(value) else None
