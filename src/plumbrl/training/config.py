@@ -1,7 +1,7 @@
 """What a training is made of. Reading it from files is in `config_file`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -147,6 +147,28 @@ class EncoderSection(Model):
     """A small transformer over proprioception and cameras instead of concatenation."""
 
 
+class ImitateSection(Model):
+    """What a training begins with instead of chance: a controller of the environment, imitated.
+
+    The policy's mean is fitted to its actions and the value function to what they are worth; then
+    training goes on as configured.
+    """
+
+    controller: str | None = None
+    """One of the environment's own, such as `balance` of the ballbot; None: nothing is imitated."""
+    timesteps: Annotated[int, Field(gt=0, le=100_000_000)] = 25_600
+    """Shown before training, of all environments together."""
+    noise: Annotated[float, Field(gt=0, le=2)] = 0.2
+    """Standard deviation added to the controller's actions, so that it shows how to recover; the
+    policy's own begins with it, whatever `algo.log_std_init` says."""
+    gradient_steps: Annotated[int, Field(gt=0, le=10_000_000)] = 4_000
+
+    @field_validator("timesteps", "gradient_steps", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        return whole(value)
+
+
 class TrainConfig(Model):
     """A training."""
 
@@ -159,6 +181,7 @@ class TrainConfig(Model):
     encoder: EncoderSection = EncoderSection()
     start_from: str | None = None
     """A run folder or model whose policy this training begins with, its normaliser included."""
+    imitate: ImitateSection = ImitateSection()
     total_timesteps: Annotated[int, Field(gt=0)] = 1_000_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     normalize_observation: bool = True
@@ -196,6 +219,12 @@ class TrainConfig(Model):
             **data,
             "num_envs": _usual_envs(_part(data, "env", "id"), _part(data, "algo", "name")),
         }
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.start_from is not None and self.imitate.controller is not None:
+            raise ValueError("start_from and imitate.controller both say how to begin; keep one")
+        return self
 
     @field_validator("total_timesteps", "num_envs", "seed", "checkpoints", mode="before")
     @classmethod

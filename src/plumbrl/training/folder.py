@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from plumbrl.runs import RunFolder
 from plumbrl.runs.files import whole
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.held_out import first_env_seed
+from plumbrl.training.imitate import Imitated
 from plumbrl.training.state import restorable
 
 
@@ -29,9 +31,12 @@ def new_folder(config: TrainConfig) -> RunFolder:
     return folder
 
 
-def write_manifest(folder: RunFolder, config: TrainConfig, model: Any) -> None:
-    """Keep what is needed to understand and repeat the run."""
+def write_manifest(
+    folder: RunFolder, config: TrainConfig, model: Any, imitated: Imitated | None = None
+) -> None:
+    """Keep what is needed to understand and repeat the run, and how well it began."""
     exact = restorable(model.get_env())
+    began = {} if imitated is None else {"imitated": asdict(imitated)}
     folder.write_manifest(
         env=config.env.id,
         algo=config.algo.name,
@@ -42,6 +47,7 @@ def write_manifest(folder: RunFolder, config: TrainConfig, model: Any) -> None:
         },
         resuming="exact" if exact else "new episodes: the environment cannot restore its state",
         parameters=parameters(model),
+        **began,
     )
 
 

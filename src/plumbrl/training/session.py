@@ -22,6 +22,7 @@ from plumbrl.training.envs import make_training_env
 from plumbrl.training.final import conclude, finish
 from plumbrl.training.folder import note_resume, write_manifest
 from plumbrl.training.held_out import HeldOut, first_env_seed
+from plumbrl.training.imitate import Imitated, check_imitation, imitate
 from plumbrl.training.interrupt import interruptible
 from plumbrl.training.keeper import Keeper, Milestones, Mover
 from plumbrl.training.logger import make_logger
@@ -91,6 +92,8 @@ class Session:
         self.config = config
         self.venv, timed, self.encoder = make_training_env(config, first_env_seed(config))
         self.model = build_model(config, self.venv)
+        if config.imitate.controller is not None:
+            check_imitation(self.model, config.imitate)
         self.stopwatch = Stopwatch(timed)
         self._held_out = HeldOut(config, self.model, self.encoder)
         self._state: dict[str, Any] | None = None
@@ -114,7 +117,8 @@ class Session:
         else:
             if self.config.start_from is not None:
                 begin_with(self.model, Path(self.config.start_from))
-            write_manifest(folder, self.config, self.model)
+            imitated = self._imitate()
+            write_manifest(folder, self.config, self.model, imitated)
             self.verifier.settings(settings(self.model, self.config.total_timesteps))
         self.watching = Watching(self.config, folder, self.model, extra.get("watching"))
         self._episodes = EpisodeLog(extra.get("causes", ()))
@@ -147,6 +151,10 @@ class Session:
         self.close()
         report, evaluations = finish(self.config, self.folder, self._checks)
         return Trained(self.folder.path, report, evaluations, seconds)
+
+    def _imitate(self) -> Imitated | None:
+        section = self.config.imitate
+        return imitate(self.model, section, self.config.seed) if section.controller else None
 
     def _early(self, ended: "Ended", seconds: float) -> Trained:
         """Judge a training that did not get to its end."""
