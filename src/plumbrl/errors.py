@@ -31,5 +31,7 @@ def first_problem(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ").rstrip(".")
     if message.startswith("Unknown"):
         return f"{message} (in {where})" if where != "configuration" else message
+    if where == "configuration":  # several settings do not go together: all of them were given
+        return f"{message}."
     given = repr(problem["input"])
     return f"{where}: {message}; got {given if len(given) < 60 else given[:57] + '...'}."

@@ -16,7 +16,7 @@ from plumbrl.training.demonstrate import returns_of
 from plumbrl.training.envs import make_training_env
 from plumbrl.training.imitate import HELD, check_imitation, imitate
 from plumbrl.training.session import Session
-from plumbrl.training.train import train
+from plumbrl.training.train import resume, train
 
 SHORT = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
 
@@ -132,3 +132,16 @@ def test_one_beginning_is_enough():
 def test_noise_must_be_some():
     with pytest.raises(ValueError, match="greater than 0"):
         ImitateSection(controller="balance", noise=0)
+
+
+def test_a_resumed_training_does_not_imitate_again(tmp_path):
+    whole = train(configuration(out=str(tmp_path / "whole"), total_timesteps=256))
+    part = train(configuration(out=str(tmp_path / "part")))
+    gone_on = resume(part.folder, total_timesteps=256)
+    kept = json.loads((part.folder / "manifest.json").read_text())
+    assert {"imitated", "resumed"} <= kept.keys()
+    losses = [
+        [row["train/value_loss"] for row in read_progress(done.folder / "progress.csv")[1]]
+        for done in (whole, gone_on)
+    ]
+    assert losses[0][-1] == losses[1][-1]

@@ -19,6 +19,12 @@ def describe(config: TrainConfig, model: Any, episode_steps: int | None) -> list
     gamma = getattr(model, "gamma", None)
     if gamma is not None:
         lines.append(_horizon(gamma, episode_steps))
+    begin = config.imitate
+    if begin.controller is not None:
+        lines.append(
+            f"begins with what {begin.controller!r} does: {begin.timesteps:,} steps are shown, "
+            f"{begin.gradient_steps:,} gradient steps imitate them"
+        )
     return lines
 
 

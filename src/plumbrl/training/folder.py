@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from plumbrl.runs import RunFolder
 from plumbrl.runs.files import whole
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.held_out import first_env_seed
-from plumbrl.training.imitate import Imitated
 from plumbrl.training.state import restorable
 
 
@@ -31,12 +29,9 @@ def new_folder(config: TrainConfig) -> RunFolder:
     return folder
 
 
-def write_manifest(
-    folder: RunFolder, config: TrainConfig, model: Any, imitated: Imitated | None = None
-) -> None:
-    """Keep what is needed to understand and repeat the run, and how well it began."""
+def write_manifest(folder: RunFolder, config: TrainConfig, model: Any) -> None:
+    """Keep what is needed to understand and repeat the run."""
     exact = restorable(model.get_env())
-    began = {} if imitated is None else {"imitated": asdict(imitated)}
     folder.write_manifest(
         env=config.env.id,
         algo=config.algo.name,
@@ -47,7 +42,6 @@ def write_manifest(
         },
         resuming="exact" if exact else "new episodes: the environment cannot restore its state",
         parameters=parameters(model),
-        **began,
     )
 
 
@@ -60,11 +54,19 @@ def parameters(model: Any) -> dict[str, int]:
 
 def note_resume(folder: RunFolder, timesteps: int, goes_on: bool) -> None:
     """Keep in the manifest where the run was resumed, and whether its episodes went on."""
-    file = folder.path / "manifest.json"
-    manifest = json.loads(file.read_text()) if file.is_file() else {}
     how = "episodes went on" if goes_on else "new episodes were started"
-    manifest.setdefault("resumed", []).append({"timesteps": timesteps, "how": how})
-    folder.write_text("manifest.json", json.dumps(manifest, indent=2))
+    earlier = _manifest(folder).get("resumed", [])
+    note(folder, "resumed", [*earlier, {"timesteps": timesteps, "how": how}])
+
+
+def note(folder: RunFolder, key: str, value: Any) -> None:
+    """Keep a fact in the manifest."""
+    folder.write_text("manifest.json", json.dumps(_manifest(folder) | {key: value}, indent=2))
+
+
+def _manifest(folder: RunFolder) -> dict[str, Any]:
+    file = folder.path / "manifest.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def extend(folder: RunFolder, total_timesteps: int) -> None:

@@ -1,7 +1,7 @@
 """One training, from building it to its report."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,9 +20,9 @@ from plumbrl.training.callbacks import EpisodeLog, Rows
 from plumbrl.training.config import TrainConfig
 from plumbrl.training.envs import make_training_env
 from plumbrl.training.final import conclude, finish
-from plumbrl.training.folder import note_resume, write_manifest
+from plumbrl.training.folder import note, note_resume, write_manifest
 from plumbrl.training.held_out import HeldOut, first_env_seed
-from plumbrl.training.imitate import Imitated, check_imitation, imitate
+from plumbrl.training.imitate import check_imitation, imitate
 from plumbrl.training.interrupt import interruptible
 from plumbrl.training.keeper import Keeper, Milestones, Mover
 from plumbrl.training.logger import make_logger
@@ -117,8 +117,7 @@ class Session:
         else:
             if self.config.start_from is not None:
                 begin_with(self.model, Path(self.config.start_from))
-            imitated = self._imitate()
-            write_manifest(folder, self.config, self.model, imitated)
+            write_manifest(folder, self.config, self.model)
             self.verifier.settings(settings(self.model, self.config.total_timesteps))
         self.watching = Watching(self.config, folder, self.model, extra.get("watching"))
         self._episodes = EpisodeLog(extra.get("causes", ()))
@@ -136,6 +135,7 @@ class Session:
             self.folder, self.progress, self.config.save_seconds, self._extra, self._state
         )
         shown = [show.callback(self)] if show else []
+        self._imitate()
         begin = time.perf_counter()
         ended = self._learn(self._callbacks(keeper), shown, keeper)
         seconds = time.perf_counter() - begin
@@ -152,9 +152,11 @@ class Session:
         report, evaluations = finish(self.config, self.folder, self._checks)
         return Trained(self.folder.path, report, evaluations, seconds)
 
-    def _imitate(self) -> Imitated | None:
+    def _imitate(self) -> None:
+        """Begin a new training with what a controller does, where that is configured."""
         section = self.config.imitate
-        return imitate(self.model, section, self.config.seed) if section.controller else None
+        if self._state is None and section.controller is not None:
+            note(self.folder, "imitated", asdict(imitate(self.model, section, self.config.seed)))
 
     def _early(self, ended: "Ended", seconds: float) -> Trained:
         """Judge a training that did not get to its end."""
