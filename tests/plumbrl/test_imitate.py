@@ -134,6 +134,21 @@ def test_noise_must_be_some():
         ImitateSection(controller="balance", noise=0)
 
 
+def test_a_training_that_ruins_its_beginning_returns_the_beginning(tmp_path):
+    ruinous = {"net_arch": [32], "kwargs": SHORT | {"learning_rate": 1.0}}
+    done = train(
+        configuration(
+            out=str(tmp_path), algo=ruinous, total_timesteps=384,
+            eval={"episodes": 4, "record": 0, "every": 128},
+        )
+    )  # fmt: skip
+    at = np.load(done.folder / "evaluations.npz")
+    assert at["timesteps"].tolist() == [0, 128, 256, 384]
+    lengths = at["ep_lengths"].mean(axis=1)
+    assert lengths[-1] < lengths[0] / 2
+    assert done.evaluations[0].lengths.mean() > 0.8 * lengths[0]
+
+
 def test_a_resumed_training_does_not_imitate_again(tmp_path):
     whole = train(configuration(out=str(tmp_path / "whole"), total_timesteps=256))
     part = train(configuration(out=str(tmp_path / "part")))

@@ -206,6 +206,11 @@ class TrainConfig(Model):
     """Root of the run folders."""
 
     @property
+    def begins_with(self) -> str | None:
+        """A trained policy or a controller that the policy begins with; None for chance."""
+        return self.start_from or self.imitate.controller
+
+    @property
     def eval_env(self) -> EnvSection:
         """The environment that the policy is judged in."""
         return self.env.model_copy(update={"kwargs": merged(self.env.kwargs, self.eval.env)})

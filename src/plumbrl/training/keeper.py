@@ -93,6 +93,8 @@ class Milestones(BaseCallback):
         eval_every: Timesteps between evaluations; 0 for none.
         keep_every: Timesteps between models kept in `checkpoints`; 0 for none.
         history: What an earlier part of the run had evaluated, from `history`.
+        begun: Whether the policy has learned before; it is then the first to be evaluated, so that
+            the best model is never worse than what a training began with.
     """
 
     def __init__(
@@ -102,9 +104,11 @@ class Milestones(BaseCallback):
         eval_every: int,
         keep_every: int,
         history: dict[str, Any] | None = None,
+        *,
+        begun: bool = False,
     ) -> None:
         super().__init__()
-        self._folder, self._evaluate = folder, evaluate
+        self._folder, self._evaluate, self._begun = folder, evaluate, begun
         self._eval_every, self._keep_every = eval_every, keep_every
         self.history = history or {"timesteps": [], "results": [], "ep_lengths": [], "at": 0}
 
@@ -119,6 +123,8 @@ class Milestones(BaseCallback):
     def _on_rollout_start(self) -> None:
         now, before = self.num_timesteps, self.history["at"]
         if now == before:
+            if self._begun and self._eval_every and not self.history["timesteps"]:
+                self.evaluate()
             return
         self.history["at"] = now
         if _passed(before, now, self._keep_every):

@@ -122,8 +122,9 @@ class Session:
         self.watching = Watching(self.config, folder, self.model, extra.get("watching"))
         self._episodes = EpisodeLog(extra.get("causes", ()))
         self.milestones = Milestones(
-            folder, self._held_out.evaluate, *self._every(), history=extra.get("milestones")
-        )
+            folder, self._held_out.evaluate, *self._every(), history=extra.get("milestones"),
+            begun=self.config.begins_with is not None,
+        )  # fmt: skip
 
     def run(self, show: Show | None = None) -> Trained:
         """Learn to the end, evaluate and judge.
