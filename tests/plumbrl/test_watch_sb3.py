@@ -474,3 +474,40 @@ def test_a_full_disk_ends_the_watch_not_the_training(monkeypatch):
     (check,) = [c for c in callback.report().checks if c.name == "the watch"]
     assert check.verdict == "inconclusive"
     assert "no space left" in check.reason
+
+
+class Jumping(gymnasium.ObservationWrapper):
+    """Numbers that are all elsewhere after 600 steps."""
+
+    seen = 0
+
+    def observation(self, observation):
+        self.seen += 1
+        return observation + np.float32(5 * (self.seen > 600))
+
+
+class Part(gymnasium.ObservationWrapper):
+    """The same observations as one part of a dictionary."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Dict({"all": env.observation_space})
+
+    def observation(self, observation):
+        return {"all": observation}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_normaliser_that_moves_is_seen(named):
+    moved = {}
+    for wrapper in (lambda env: env, Jumping):
+        part = Part if named else lambda env: env
+        one = lambda w=wrapper, p=part: p(w(gymnasium.make("Pendulum-v1")))  # noqa: E731
+        venv = VecNormalize(make_vec_env(one, 1, seed=0))
+        policy = "MultiInputPolicy" if named else "MlpPolicy"
+        model = sb3.PPO(policy, venv, seed=0, policy_kwargs=SMALL, **ON)
+        rows = watched(model, 1024)._monitor.history
+        moved[wrapper] = rows["data/normaliser_drift"]
+    still, jumping = (values[np.isfinite(values)] for values in moved.values())
+    assert jumping[-1] > 3 * still[-1]
+    assert len(still) >= 6

@@ -16,6 +16,7 @@ from plumbrl.adapters.episodes import Episodes
 from plumbrl.adapters.gpu import gpu_numbers
 from plumbrl.adapters.sb3.look_off_policy import Beginnings, OffPolicyLook
 from plumbrl.adapters.sb3.look_on_policy import OnPolicyLook
+from plumbrl.adapters.sb3.on_policy import named_parts
 from plumbrl.adapters.sb3.rewards import Rewards
 from plumbrl.adapters.torch_update import first_not_finite
 from plumbrl.adapters.wrapping import wrapped
@@ -248,10 +249,13 @@ class Watch(BaseCallback):
         env: Any = unwrap_vec_normalize(self.training_env)
         if not isinstance(env, VecNormalize) or not env.norm_obs:
             return {}
-        statistics = getattr(env, "obs_rms", None)
-        if statistics is None or isinstance(statistics, dict):
+        moments: Any = named_parts(getattr(env, "obs_rms", {}))
+        if not moments:
             return {}
-        now, std = statistics.mean.copy(), np.sqrt(statistics.var + env.epsilon)
+        now = np.concatenate([np.ravel(part.mean) for part in moments.values()])
+        std = np.sqrt(
+            np.concatenate([np.ravel(part.var) for part in moments.values()]) + env.epsilon
+        )
         before, self._means = self._means, now
         return {} if before is None else {
             "data/normaliser_drift": data.normaliser_drift(now, before, std)
